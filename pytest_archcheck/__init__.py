@@ -1,0 +1,83 @@
+"""pytest-archcheck: architecture invariants of PyTorch models as tests.
+
+Importing this package imports neither torch nor the rooms behind the names below.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_archcheck.drift import Drift, diff
+    from pytest_archcheck.errors import ArchcheckError, FormatError, RecordingError, UsageError
+    from pytest_archcheck.inputs import spec
+    from pytest_archcheck.marks import (
+        arch,
+        arch_depth,
+        arch_flops,
+        arch_layers,
+        arch_macs,
+        arch_output,
+        arch_params,
+        arch_shapes,
+        arch_size,
+    )
+    from pytest_archcheck.recording import trace
+    from pytest_archcheck.records import Trace
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ArchcheckError": "errors",
+    "Drift": "drift",
+    "FormatError": "errors",
+    "RecordingError": "errors",
+    "Trace": "records",
+    "UsageError": "errors",
+    "arch": "marks",
+    "arch_depth": "marks",
+    "arch_flops": "marks",
+    "arch_layers": "marks",
+    "arch_macs": "marks",
+    "arch_output": "marks",
+    "arch_params": "marks",
+    "arch_shapes": "marks",
+    "arch_size": "marks",
+    "diff": "drift",
+    "spec": "inputs",
+    "trace": "recording",
+}
+
+__all__ = [
+    "ArchcheckError",
+    "Drift",
+    "FormatError",
+    "RecordingError",
+    "Trace",
+    "UsageError",
+    "__version__",
+    "arch",
+    "arch_depth",
+    "arch_flops",
+    "arch_layers",
+    "arch_macs",
+    "arch_output",
+    "arch_params",
+    "arch_shapes",
+    "arch_size",
+    "diff",
+    "spec",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""MAC, parameter and byte arithmetic on a trace; plain data, no torch."""

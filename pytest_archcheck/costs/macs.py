@@ -1,0 +1,223 @@
+"""Multiply-accumulates from recorded shapes, whatever kernel ran.
+
+Counting semantics:
+
+* counted: convolutions, matrix products, attention and recurrent layers, each call of them;
+* not counted, by convention: bias additions, norms, activations, pooling, everything elementwise;
+* one multiply-accumulate is one MAC; a FLOP count is twice the MACs, always;
+* a product without a formula here, and any function that is not torch's own, is named as not counted
+  and makes the count partial. It is never a silent 0.
+
+torchvision's ``_ops`` metadata (in units of 10⁹) is counted the same way.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+
+from pytest_archcheck.records import Call, LayerCall, Op, StateTensor, Trace, Value
+
+
+@dataclass(frozen=True, slots=True)
+class MacCount:
+    """The MACs of a forward: in total, per call, and the calls that could not be counted."""
+
+    total: int
+    per_call: dict[str, int]
+    uncounted: tuple[str, ...]
+
+    @property
+    def status(self) -> str:
+        """``"complete"``, or ``"partial: …"`` with the names of what was not counted."""
+        if not self.uncounted:
+            return "complete"
+        shown = ", ".join(self.uncounted[:5])
+        more = f" and {len(self.uncounted) - 5} more" if len(self.uncounted) > 5 else ""
+        return f"partial: {shown}{more} not counted"
+
+
+def count_macs(trace: Trace) -> MacCount:
+    """The MACs of every call of a trace."""
+    per_call: dict[str, int] = {}
+    uncounted: list[str] = []
+    uncounted += [f"opaque:{tensor.name}" for tensor in trace.state if tensor.kind == "opaque"]
+    for call in trace.calls:
+        macs = 0 if isinstance(call, LayerCall) and not call.atomic else macs_of(call)
+        if macs is None:
+            uncounted.append(call.id)
+        elif macs:
+            per_call[call.id] = macs
+    return MacCount(sum(per_call.values()), per_call, tuple(uncounted))
+
+
+def macs_of(call: Call) -> int | None:
+    """The MACs of one call; ``None`` where they are not known, or are those of the calls inside it."""
+    if isinstance(call, LayerCall):
+        if not call.atomic:
+            return None
+        formula = _LAYERS.get(call.type)
+        return formula(call) if formula else 0
+    if "." in call.function:  # not torch's own
+        return None
+    op_formula = _OPS.get(call.function)
+    if op_formula is not None:
+        return op_formula(call)
+    return None if _NO_FORMULA.match(call.function) else 0
+
+
+# -- layers ----------------------------------------------------------------------------------------
+
+
+def _state(call: LayerCall, name: str) -> StateTensor:
+    return next(t for t in call.state if t.name.rpartition(".")[2] == name)
+
+
+def _convolution(call: LayerCall) -> int:
+    return call.output.numel * prod(_state(call, "weight").spec.shape[1:])
+
+
+def _transposed(call: LayerCall) -> int:
+    return call.inputs[0].numel * prod(_state(call, "weight").spec.shape[1:])
+
+
+def _linear(call: LayerCall) -> int:
+    return call.output.numel * _state(call, "weight").spec.shape[1]
+
+
+def _bilinear(call: LayerCall) -> int:
+    outputs, first, second = _state(call, "weight").spec.shape
+    rows = call.output.numel // outputs
+    return rows * outputs * (first * second + second)
+
+
+def _attention(call: LayerCall) -> int:
+    """Input projections, scores, weighted values and output projection of ``nn.MultiheadAttention``."""
+    query, key, value = call.inputs[0], call.inputs[1], call.inputs[2]
+    width = query.shape[-1]
+    batch, target, source = 1, query.shape[0], key.shape[0]
+    if len(query.shape) == 3:
+        first = bool(call.config.get("batch_first"))
+        batch = query.shape[0 if first else 1]
+        target, source = query.shape[1 if first else 0], key.shape[1 if first else 0]
+    extra = sum(t.name.rpartition(".")[2] == "bias_k" for t in call.state)
+    extra += bool(call.config.get("add_zero_attn"))
+    projected = batch * width * (
+        target * width + source * (key.shape[-1] + value.shape[-1]) + target * width
+    )
+    return projected + 2 * batch * target * (source + extra) * width
+
+
+def _recurrent(call: LayerCall) -> int:
+    """Every weight is used once a step and sample (projections of an LSTM included)."""
+    weights = sum(
+        prod(t.spec.shape) for t in call.state if t.name.rpartition(".")[2].startswith("weight")
+    )
+    steps = prod(call.inputs[0].shape[:-1])
+    return steps * weights
+
+
+_LAYERS: dict[str, Callable[[LayerCall], int]] = {
+    **{f"Conv{n}d": _convolution for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}d": _transposed for n in (1, 2, 3)},
+    "Linear": _linear,
+    "NonDynamicallyQuantizableLinear": _linear,
+    "Bilinear": _bilinear,
+    "MultiheadAttention": _attention,
+    **{name: _recurrent for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")},
+}
+
+
+# -- functions -------------------------------------------------------------------------------------
+
+
+def _conv_op(call: Op) -> int:
+    return call.output.numel * prod(call.inputs[1].shape[1:])
+
+
+def _conv_transpose_op(call: Op) -> int:
+    return call.inputs[0].numel * prod(call.inputs[1].shape[1:])
+
+
+def _linear_op(call: Op) -> int:
+    return call.output.numel * call.inputs[1].shape[-1]
+
+
+def _product(call: Op) -> int:
+    """The size of the result times the length of the contracted dimension."""
+    return call.output.numel * call.inputs[0].shape[-1]
+
+
+def _added_product(call: Op) -> int:
+    """``addmm(added, a, b)`` and its relatives; the sum over a batch included."""
+    _, left, right = call.inputs[:3]
+    return left.numel * (right.shape[-1] if len(right.shape) > 1 else 1)
+
+
+def _dot(call: Op) -> int:
+    return call.inputs[0].numel
+
+
+def _bilinear_op(call: Op) -> int:
+    outputs, first, second = call.inputs[2].shape
+    return call.output.numel // outputs * outputs * (first * second + second)
+
+
+def _scaled_attention(call: Op) -> int:
+    """Scores and weighted values: query ``[…, L, E]``, key ``[…, S, E]``, value ``[…, S, V]``."""
+    query, key, value = call.inputs[:3]
+    batch_and_targets = prod(query.shape[:-1])
+    return batch_and_targets * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+def _einsum(call: Op) -> int | None:
+    """The product of all index sizes for two operands; more need an order of contraction."""
+    equation = call.args[0]
+    if not isinstance(equation, str) or "." in equation or len(call.inputs) > 2:
+        return None
+    if len(call.inputs) < 2:
+        return 0
+    terms = equation.replace(" ", "").partition("->")[0].split(",")
+    sizes: dict[str, int] = {}
+    for term, operand in zip(terms, call.inputs, strict=False):
+        sizes.update(zip(term, operand.shape, strict=False))
+    return prod(sizes.values())
+
+
+def _tensordot(call: Op) -> int | None:
+    dims = call.args[2] if len(call.args) > 2 else call.kwargs.get("dims", 2)
+    left = call.inputs[0].shape
+    contracted = _contracted(left, dims)
+    return None if contracted is None else call.output.numel * contracted
+
+
+def _contracted(left: tuple[int, ...], dims: Value) -> int | None:
+    if type(dims) is int:
+        return prod(left[len(left) - dims :])
+    if isinstance(dims, tuple) and dims and isinstance(dims[0], tuple):
+        return prod(left[d] for d in dims[0] if type(d) is int)
+    return None
+
+
+_OPS: dict[str, Callable[[Op], int | None]] = {
+    **{f"conv{n}d": _conv_op for n in (1, 2, 3)},
+    **{f"conv_transpose{n}d": _conv_transpose_op for n in (1, 2, 3)},
+    "linear": _linear_op,
+    "bilinear": _bilinear_op,
+    **{name: _product for name in ("matmul", "mm", "bmm", "mv")},
+    **{name: _added_product for name in ("addmm", "baddbmm", "addbmm", "addmv")},
+    "dot": _dot,
+    "vdot": _dot,
+    "einsum": _einsum,
+    "tensordot": _tensordot,
+    "scaled_dot_product_attention": _scaled_attention,
+}
+
+# torch's functions that multiply and accumulate, for which there is no formula above.
+_NO_FORMULA = re.compile(
+    r"(multi_head_attention_forward|chain_matmul|linalg_|cdist|conv_tbc|lstm|gru|rnn_|"
+    r"inner$|kron$|addr$|fft_|stft|istft|quantized_|conv|flex_attention|_?scaled_mm|"
+    r"grouped_mm|addbmm|baddbmm|sparse_|cholesky|pinverse|inverse|matrix_|lu_|qr|svd|ger$|outer$)"
+)

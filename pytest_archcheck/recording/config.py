@@ -1,0 +1,82 @@
+"""What a module is: its class, and the constructor's arguments as its attributes hold them.
+
+A repr is no source for this: it leaves arguments out (``AvgPool2d`` omits ``count_include_pad``) and
+changes between versions of torch.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+
+import torch
+from torch import nn
+
+from pytest_archcheck.recording.functions import window
+from pytest_archcheck.recording.values import plain_value, qualified_name
+from pytest_archcheck.records import Value
+
+_DIMENSIONS = re.compile(r"([123])d$")
+_WINDOWS = {"kernel_size", "stride", "padding", "dilation", "output_padding", "output_size"}
+_NEVER = {"self", "device", "dtype"}
+
+
+def is_atomic(module: nn.Module) -> bool:
+    """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent."""
+    if not _is_torch(type(module)):
+        return False
+    return not module._modules or isinstance(module, nn.MultiheadAttention | nn.RNNBase)
+
+
+def type_name(cls: type) -> str:
+    """``Conv2d`` for ``torch.nn``'s own classes, the fully qualified name for all others."""
+    return cls.__name__ if _is_torch(cls) else qualified_name(cls)
+
+
+def config_of(module: nn.Module) -> dict[str, Value]:
+    """The constructor's arguments that the module keeps as attributes of the same name.
+
+    A parameter is left out, as the state says what it is; ``bias`` of a convolution or linear layer is
+    kept as whether there is one, because that is what a reader looks for.
+    """
+    cls = type(module)
+    shows_bias = _shows_bias(cls)
+    dimensions = _DIMENSIONS.search(cls.__name__) if _is_torch(cls) else None
+    config: dict[str, Value] = {}
+    for name in _constructor_arguments(cls):
+        if name in module._parameters or name in module._buffers:
+            if name == "bias" and shows_bias:
+                config[name] = module._parameters.get(name) is not None
+            continue
+        if name in module._modules or name not in module.__dict__:
+            continue
+        value = module.__dict__[name]
+        if isinstance(value, torch.Tensor | nn.Module):
+            continue
+        if dimensions and name in _WINDOWS:
+            value = window(value, int(dimensions[1]))
+        config[name] = plain_value(value)
+    return config
+
+
+@functools.cache
+def _is_torch(cls: type) -> bool:
+    return cls.__module__.startswith("torch.nn.modules.")
+
+
+@functools.cache
+def _shows_bias(cls: type) -> bool:
+    return _is_torch(cls) and ("Conv" in cls.__name__ or "Linear" in cls.__name__)
+
+
+@functools.cache
+def _constructor_arguments(cls: type) -> tuple[str, ...]:
+    if issubclass(cls, nn.RNNBase) and _is_torch(cls):
+        cls = nn.RNNBase  # RNN, LSTM and GRU take *args
+    try:
+        parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    except (TypeError, ValueError):
+        return ()
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return tuple(p.name for p in parameters if p.name not in _NEVER and p.kind not in kinds)

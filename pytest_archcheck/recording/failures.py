@@ -1,0 +1,64 @@
+"""What to tell when a forward raises: the layer, what it wanted, what it got, the trace so far."""
+
+from __future__ import annotations
+
+from pytest_archcheck.drift.writer import call_text, config_text, spec_text
+from pytest_archcheck.recording.recorder import Frame, Recorder
+from pytest_archcheck.records import Module
+
+_SHOWN = 5
+
+
+def explain_failure(recorder: Recorder, error: BaseException, device: str) -> str:
+    """The message for a forward that raised on a device."""
+    model = recorder.clone.__class__.__name__
+    frame = recorder.frames[-1] if recorder.frames else None
+    where = frame.owner.module.name or "the root" if frame else "before the first layer"
+    lines = [f"{model} failed at {where} while it was recorded on {device}"]
+    if frame is not None:
+        record = frame.owner.module
+        lines.append(f"  layer:  {record.type}{config_text(record)}")
+        wanted = _wanted(record)
+        if wanted:
+            lines.append(f"  wanted: {wanted}")
+        lines.append(f"  got:    {_got(frame)}")
+    message = str(error).strip().splitlines() or [""]
+    lines.append(f"  torch:  {type(error).__name__}: {message[0]}")
+    done = [call for call in recorder.calls if call is not None]
+    if done:
+        lines.append(f"  the trace so far, last {min(len(done), _SHOWN)} of {len(done)} calls:")
+        lines += [f"    {call_text(call, derived=False)}" for call in done[-_SHOWN:]]
+    else:
+        lines.append("  the trace so far: nothing ran before it")
+    lines.append("  do: check inputs= against what the layer wanted, or mend the model's forward")
+    return "\n".join(lines)
+
+
+def _got(frame: Frame) -> str:
+    return ", ".join(spec_text(spec) for spec in frame.inputs) or "no tensor"
+
+
+def _wanted(record: Module) -> str:
+    """What the first operand of one of ``torch.nn``'s layers has to be."""
+    config = record.config
+    if not record.is_torch:
+        return ""
+    if "in_channels" in config:
+        dims = record.type[-2] if record.type.endswith("d") else "2"
+        space = {"1": "L", "2": "H,W", "3": "D,H,W"}.get(dims, "…")
+        return f"[N,{config['in_channels']},{space}]: {config['in_channels']} channels"
+    if "in_features" in config:
+        return f"[…,{config['in_features']}]: {config['in_features']} features last"
+    if "num_features" in config:
+        return f"[N,{config['num_features']},…]: {config['num_features']} channels"
+    if "normalized_shape" in config:
+        shape = config["normalized_shape"]
+        dims = ",".join(map(str, shape)) if isinstance(shape, tuple) else str(shape)
+        return f"[…,{dims}]"
+    if "num_embeddings" in config:
+        return f"integers from 0 to {config['num_embeddings']} (exclusive)"
+    if "embed_dim" in config:
+        return f"[…,{config['embed_dim']}]: {config['embed_dim']} features last"
+    if "input_size" in config:
+        return f"[…,{config['input_size']}]: {config['input_size']} features last"
+    return ""

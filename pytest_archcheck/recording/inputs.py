@@ -1,0 +1,133 @@
+"""What a model is called with: from a shape, a spec or a tensor to arguments of the forward.
+
+A tuple of integers is the shape of one tensor; any other tuple is the positional arguments; anything
+else (a list, a dict, a tensor, a spec) is one argument. Keyword arguments go through ``kwargs``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from pytest_archcheck.errors import RecordingError, UsageError
+from pytest_archcheck.inputs import Spec, is_shape, positional
+from pytest_archcheck.recording.values import spec_of, tensor_leaves
+from pytest_archcheck.records import TensorSpec
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Arguments ready for one forward, and every tensor among them with its path."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    leaves: tuple[tuple[str, torch.Tensor], ...]
+
+    @property
+    def specs(self) -> tuple[TensorSpec, ...]:
+        """The tensors' specs, in the order of the forward's parameters."""
+        return tuple(spec_of(tensor, path) for path, tensor in self.leaves)
+
+
+def make_arguments(
+    model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None, device: str
+) -> Arguments:
+    """Arguments for ``model.forward`` on a device.
+
+    Values are drawn from a generator of their own with a fixed seed; the global one is left alone. A
+    bare shape takes the floating dtype of the model's first floating parameter.
+
+    Raises:
+        UsageError: ``inputs`` or ``kwargs`` hold something that is no input.
+        RecordingError: the forward does not take so many arguments, or not of these names.
+    """
+    maker = _Maker(torch.device(device), _floating_dtype(model))
+    args = tuple(maker.make(item) for item in positional(inputs))
+    named = {key: maker.make(item) for key, item in (kwargs or {}).items()}
+    try:
+        bound = inspect.signature(model.forward).bind(*args, **named)
+    except TypeError as error:
+        raise RecordingError(
+            f"the inputs do not fit: {type(model).__name__}.forward"
+            f"{inspect.signature(model.forward)} was given {len(args)} positional argument(s) "
+            f"and the keywords {sorted(named) or 'none'}: {error}; "
+            "a tuple of integers is one shape, any other tuple is the positional arguments, and keyword "
+            "arguments go through kwargs="
+        ) from None
+    leaves: list[tuple[str, torch.Tensor]] = []
+    for name, value in bound.arguments.items():
+        is_named = (
+            inspect.signature(model.forward).parameters[name].kind
+            is inspect.Parameter.VAR_KEYWORD
+        )
+        if is_named:
+            for key, item in value.items():
+                leaves += tensor_leaves(item, key)
+        else:
+            leaves += tensor_leaves(value, name)
+    return Arguments(args, named, tuple(leaves))
+
+
+def _floating_dtype(model: nn.Module) -> torch.dtype:
+    for parameter in model.parameters():
+        if parameter.is_floating_point():
+            return parameter.dtype
+    return torch.get_default_dtype()
+
+
+class _Maker:
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device = device
+        self.dtype = dtype
+        self.generator = torch.Generator().manual_seed(SEED)
+
+    def make(self, item: Any) -> Any:
+        if isinstance(item, torch.Tensor):
+            with torch.no_grad():
+                return item.detach().to(self.device, copy=True)
+        if is_shape(item):
+            return self.draw(item, self.dtype, None, None)
+        if isinstance(item, Spec):
+            return self.draw(item.shape, self.named_dtype(item), item.low, item.high)
+        if isinstance(item, tuple) and hasattr(item, "_make"):
+            return item._make(self.make(part) for part in item)
+        if isinstance(item, tuple | list):
+            return type(item)(self.make(part) for part in item)
+        if isinstance(item, dict):
+            return {key: self.make(part) for key, part in item.items()}
+        return item
+
+    def named_dtype(self, item: Spec) -> torch.dtype:
+        if item.dtype is None:
+            return self.dtype
+        dtype = getattr(torch, item.dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise UsageError(
+                f"spec(…, dtype={item.dtype!r}): torch has no such dtype; "
+                'give a name like "float32", "int64" or "bool"'
+            )
+        return dtype
+
+    def draw(
+        self, shape: tuple[int, ...], dtype: torch.dtype, low: float | None, high: float | None
+    ) -> torch.Tensor:
+        if self.device.type == "meta":
+            return torch.empty(shape, dtype=dtype, device="meta")
+        if dtype is torch.bool:
+            values = torch.randint(0, 2, shape, generator=self.generator)
+        elif not (dtype.is_floating_point or dtype.is_complex):
+            first, last = int(low or 0), int(2 if high is None else high)
+            values = torch.randint(first, last, shape, generator=self.generator)
+        elif low is None and high is None:
+            values = torch.randn(shape, generator=self.generator)
+        else:
+            first, last = low or 0.0, 1.0 if high is None else high
+            values = torch.rand(shape, generator=self.generator) * (last - first) + first
+        return values.to(self.device, dtype)

@@ -1,0 +1,84 @@
+"""Where a forward is recorded: the ladder of devices, and what is kept as it was around it."""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import torch
+
+from pytest_archcheck.errors import UsageError
+
+DEVICES = "auto, meta, cpu, cuda or cuda:0"
+
+_fast_path_lock = threading.Lock()
+_fast_path_users = 0
+_fast_path_before = True
+
+
+def ladder(device: str) -> tuple[str, ...]:
+    """The devices to try, in order.
+
+    ``auto`` is CUDA where there is one, else meta, then cpu for models that need values.
+
+    Raises:
+        UsageError: an unknown device, or CUDA where there is none.
+    """
+    if device == "auto":
+        return ("cuda", "meta", "cpu") if torch.cuda.is_available() else ("meta", "cpu")
+    if device in ("meta", "cpu"):
+        return (device,)
+    if device == "cuda" or (device.startswith("cuda:") and device[5:].isdigit()):
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(device[5:] or 0) >= count:
+            raise UsageError(f"device={device!r}: this machine has {count} CUDA device(s); use auto")
+        return (device,)
+    raise UsageError(f"device={device!r} is none of {DEVICES}")
+
+
+@contextmanager
+def undisturbed(device: str) -> Iterator[None]:
+    """Keep the random state as it was, autograd off, and the Transformer fast path, which skips hooks."""
+    with ExitStack() as stack:
+        stack.enter_context(random_state_kept(device))
+        stack.enter_context(_fast_path_off())
+        stack.enter_context(torch.no_grad())
+        yield
+
+
+@contextmanager
+def random_state_kept(device: str) -> Iterator[None]:
+    numpy = sys.modules.get("numpy")
+    python_state = random.getstate()
+    numpy_state = numpy.random.get_state() if numpy else None
+    cuda = [torch.device(device)] if device.startswith("cuda") else []
+    with torch.random.fork_rng(devices=[d.index or 0 for d in cuda]):
+        torch.manual_seed(0)
+        random.seed(0)
+        try:
+            yield
+        finally:
+            random.setstate(python_state)
+            if numpy:
+                numpy.random.set_state(numpy_state)
+
+
+@contextmanager
+def _fast_path_off() -> Iterator[None]:
+    """Switch it off for as long as any thread records."""
+    global _fast_path_users, _fast_path_before
+    with _fast_path_lock:
+        if _fast_path_users == 0:
+            _fast_path_before = torch.backends.mha.get_fastpath_enabled()
+            torch.backends.mha.set_fastpath_enabled(False)
+        _fast_path_users += 1
+    try:
+        yield
+    finally:
+        with _fast_path_lock:
+            _fast_path_users -= 1
+            if _fast_path_users == 0:
+                torch.backends.mha.set_fastpath_enabled(_fast_path_before)

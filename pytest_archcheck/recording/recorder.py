@@ -1,0 +1,344 @@
+"""Write down what a clone does in one forward: module hooks for layer calls, a function mode for ops.
+
+Requirements this module meets:
+
+* data flow is exact: every tensor knows the call that made it, a function that hands its argument back
+  is told apart from it, and a write in place is the new source of all that share the memory;
+* nothing inside an atomic module is recorded;
+* no activation outlives the forward: sources are kept on the tensors themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Set
+from contextlib import AbstractContextManager
+from typing import Any, cast
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from pytest_archcheck.recording.config import config_of, is_atomic, type_name
+from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
+from pytest_archcheck.recording.values import record_value, spec_of, tensor_leaves
+from pytest_archcheck.records import (
+    Call,
+    LayerCall,
+    Module,
+    Op,
+    Ref,
+    StateTensor,
+    TensorSpec,
+)
+
+# With a device of its own (meta) these would otherwise make a tensor on the default one.
+_CREATORS = frozenset(
+    "arange empty empty_strided eye full linspace logspace ones rand randint randn randperm tensor "
+    "zeros scalar_tensor tril_indices triu_indices hann_window as_tensor asarray".split()
+)
+# Functions that set something about a tensor and make none.
+_SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_", "__set__"))
+
+
+class Frame:
+    """One module call that has begun."""
+
+    __slots__ = ("args", "atomic", "inputs", "kwargs", "number", "owner", "slot", "tensors")
+
+    def __init__(self, owner: Owner, number: int, slot: int) -> None:
+        self.owner = owner
+        self.atomic = owner.atomic
+        self.number = number
+        self.slot = slot
+        self.args: Any = ()
+        self.kwargs: Any = {}
+        self.inputs: tuple[TensorSpec, ...] = ()
+        self.tensors: list[tuple[torch.Tensor, int]] = []
+
+
+class Owner:
+    """What the record says of one module of the clone."""
+
+    __slots__ = ("atomic", "calls", "module", "state")
+
+    def __init__(self, record: Module, atomic: bool, state: tuple[StateTensor, ...]) -> None:
+        self.module = record
+        self.atomic = atomic
+        self.state = state
+        self.calls = 0
+
+
+class Recorder(TorchFunctionMode):
+    """Records one forward of one clone; use it once, as a context manager around the forward.
+
+    Args:
+        clone: the module that will be called; hooks are added to it.
+        device: where its tensors are.
+        kept: ids of the tensors that the clone holds outside its parameters and buffers.
+    """
+
+    def __init__(self, clone: nn.Module, device: str, kept: Set[int] = frozenset()) -> None:
+        super().__init__()
+        self.clone = clone
+        self.device = torch.device(device)
+        self.calls: list[Call | None] = []
+        self.frames: list[Frame] = []
+        self.state, self._state_refs = _state_of(clone)
+        self.modules, self._owners = _modules_of(clone, self.state)
+        self._numbers: dict[str, int] = {}
+        self._writes: dict[int, tuple[int, Ref]] = {}
+        self._clock = 0
+        self._others: list[StateTensor] = []
+        self._kept = kept
+        self._device_name = None if self.device.type == "cpu" else str(self.device)
+        for module, owner in self._owners.items():
+            module.register_forward_pre_hook(self._enter(owner), with_kwargs=True)
+            module.register_forward_hook(self._leave(owner), prepend=True, with_kwargs=True)
+
+    @property
+    def all_state(self) -> tuple[StateTensor, ...]:
+        """Parameters and buffers, then the other tensors that the forward used."""
+        return (*self.state, *self._others)
+
+    def mark_inputs(self, leaves: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Name the model's input tensors: the leaf at path ``x`` is ``in:x``."""
+        for path, tensor in leaves:
+            self._mark(tensor, Ref(f"in:{path}"))
+
+    # -- sources of tensors ------------------------------------------------------------------------
+
+    def source(self, tensor: torch.Tensor) -> Ref:
+        """The call, input, parameter or buffer that made a tensor's present value."""
+        mark = getattr(tensor, "_archcheck_source", None)
+        if mark is None:
+            mark = self._first_sight(tensor)
+        if self._writes:
+            written = self._writes.get(_memory(tensor))
+            if written is not None and written[0] > mark[0]:
+                return written[1]
+        return cast(Ref, mark[1])
+
+    def _first_sight(self, tensor: torch.Tensor) -> tuple[int, Ref]:
+        ref = self._state_refs.get(id(tensor))
+        if ref is None:
+            kind = "const" if id(tensor) in self._kept else "opaque"
+            name = str(len(self._others))
+            self._others.append(StateTensor(name, kind, spec_of(tensor), saved=False))
+            ref = Ref(f"{kind}:{name}")
+        mark = (0, ref)
+        tensor._archcheck_source = mark  # type: ignore[attr-defined]
+        return mark
+
+    def _mark(self, tensor: torch.Tensor, ref: Ref) -> None:
+        tensor._archcheck_source = (self._clock, ref)  # type: ignore[attr-defined]
+
+    def _mark_results(
+        self, call_id: str, result: Any, operands: list[tuple[torch.Tensor, int]]
+    ) -> tuple[Any, tuple[TensorSpec, ...]]:
+        """Make a call the source of what it returned and of what it wrote in place.
+
+        A result that is an operand handed back unchanged comes back as an alias, so that the operand
+        keeps its own source.
+        """
+        self._clock += 1
+        written = [tensor for tensor, version in operands if tensor._version != version]
+        for tensor in written:
+            self._writes[_memory(tensor)] = (self._clock, Ref(call_id))
+        leaves = [tensor for _, tensor in tensor_leaves(result)]
+        handed_back = {
+            id(tensor): _alias(tensor)
+            for tensor in leaves
+            if any(tensor is operand for operand, _ in operands)
+            and not any(tensor is target for target in written)
+        }
+        if handed_back:
+            result = _replace(result, handed_back)
+            leaves = [tensor for _, tensor in tensor_leaves(result)]
+        for index, tensor in enumerate(leaves):
+            self._mark(tensor, Ref(call_id, index))
+        if not leaves:
+            leaves = written[:1]
+        return result, tuple(spec_of(tensor) for tensor in leaves)
+
+    # -- layer calls -------------------------------------------------------------------------------
+
+    def _enter(self, owner: Owner) -> Callable[..., None]:
+        def before(module: nn.Module, args: Any, kwargs: Any) -> None:
+            with _plain_torch():
+                owner.calls += 1
+                frame = Frame(owner, owner.calls, len(self.calls))
+                if self.frames and self.frames[-1].atomic:
+                    frame.atomic = True
+                    frame.slot = -1  # inside an atomic module
+                else:
+                    self.calls.append(None)
+                    tensors = [tensor for _, tensor in tensor_leaves((args, kwargs))]
+                    frame.args = record_value(args, self.source)
+                    frame.kwargs = record_value(kwargs, self.source)
+                    frame.inputs = tuple(spec_of(tensor) for tensor in tensors)
+                    if frame.atomic:
+                        frame.tensors = [(tensor, tensor._version) for tensor in tensors]
+                self.frames.append(frame)
+
+        return before
+
+    def _leave(self, owner: Owner) -> Callable[..., Any]:
+        def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
+            with _plain_torch():
+                frame = self.frames.pop()
+                while frame.owner is not owner:  # the model caught an error in a module below
+                    frame = self.frames.pop()
+                if frame.slot < 0:
+                    return None
+                name = owner.module.name or "."
+                call_id = name if frame.number == 1 else f"{name}#{frame.number}"
+                sources = None
+                result = output
+                if frame.atomic:
+                    result, outputs = self._mark_results(call_id, output, frame.tensors)
+                else:
+                    leaves = [tensor for _, tensor in tensor_leaves(output)]
+                    outputs = tuple(spec_of(tensor) for tensor in leaves)
+                    sources = tuple(self.source(tensor) for tensor in leaves)
+                self.calls[frame.slot] = LayerCall(
+                    owner.module,
+                    frame.number,
+                    frame.args,
+                    frame.kwargs,
+                    frame.inputs,
+                    outputs,
+                    sources,
+                    owner.state,
+                )
+                return None if result is output else result
+
+        return after
+
+    # -- ops ---------------------------------------------------------------------------------------
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        raw_name = getattr(func, "__name__", "")
+        if self._device_name and raw_name in _CREATORS and kwargs.get("device") is None:
+            kwargs = {**kwargs, "device": self._device_name}
+        if not self.frames or self.frames[-1].atomic or raw_name in _SETTERS:
+            return func(*args, **kwargs)
+        operands = [(tensor, tensor._version) for _, tensor in tensor_leaves((args, kwargs))]
+        sources = {id(tensor): self.source(tensor) for tensor, _ in operands}
+        result = func(*args, **kwargs)
+        makes = next(tensor_leaves(result), None) is not None
+        if not makes and all(tensor._version == version for tensor, version in operands):
+            return result
+        if isinstance(result, nn.Parameter) and any(result is tensor for tensor, _ in operands):
+            return result  # a conversion of a parameter to what it is already
+        return self._record_op(func, args, kwargs, result, operands, sources)
+
+    def _record_op(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
+        operands: list[tuple[torch.Tensor, int]],
+        sources: dict[int, Ref],
+    ) -> Any:
+        function, exchanged = canonical_name(func)
+        if exchanged and len(args) == 2:
+            args = (args[1], args[0])
+        args, kwargs = canonical_arguments(function, args, kwargs)
+        scope = self.frames[-1].owner.module.name
+        name = f"{scope}:{function}"
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        call_id = name if number == 1 else f"{name}#{number}"
+        inputs: list[TensorSpec] = []
+
+        def ref_of(tensor: torch.Tensor) -> Ref:
+            inputs.append(spec_of(tensor))
+            return sources[id(tensor)]
+
+        recorded = record_value(args, ref_of)
+        named = record_value(kwargs, ref_of)
+        result, outputs = self._mark_results(call_id, result, operands)
+        self.calls.append(
+            Op(
+                scope,
+                function,
+                number,
+                cast(tuple[Any, ...], recorded),
+                cast(dict[str, Any], named),
+                tuple(inputs),
+                outputs,
+            )
+        )
+        return result
+
+
+def _plain_torch() -> AbstractContextManager[None]:
+    return cast(AbstractContextManager[None], torch._C.DisableTorchFunction())
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
+        return id(tensor)
+
+
+def _alias(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach()
+
+
+def _replace(value: Any, twins: dict[int, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return twins.get(id(value), value)
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return value._make(_replace(item, twins) for item in value)
+    if type(value) in (tuple, list):
+        return type(value)(_replace(item, twins) for item in value)
+    if type(value) is dict:
+        return {key: _replace(item, twins) for key, item in value.items()}
+    return value
+
+
+def _state_of(clone: nn.Module) -> tuple[tuple[StateTensor, ...], dict[int, Ref]]:
+    """Every parameter and buffer in the order of the state dict, and a reference for each object."""
+    state: list[StateTensor] = []
+    refs: dict[int, Ref] = {}
+    first: dict[int, str] = {}
+    for prefix, module in clone.named_modules(remove_duplicate=False):
+        unsaved = module._non_persistent_buffers_set
+        for kind, tensors in (("param", module._parameters), ("buffer", module._buffers)):
+            for key, tensor in tensors.items():
+                if tensor is None:
+                    continue
+                name = f"{prefix}.{key}" if prefix else key
+                tied_to = first.get(id(tensor))
+                first.setdefault(id(tensor), name)
+                refs.setdefault(id(tensor), Ref(f"{kind}:{name}"))
+                trainable = kind == "param" and tensor.requires_grad
+                saved = kind == "param" or key not in unsaved
+                state.append(
+                    StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved)
+                )
+    return tuple(state), refs
+
+
+def _modules_of(
+    clone: nn.Module, state: tuple[StateTensor, ...]
+) -> tuple[tuple[Module, ...], dict[nn.Module, Owner]]:
+    own: dict[str, list[StateTensor]] = {}
+    for tensor in state:
+        own.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
+    records: list[Module] = []
+    owners: dict[nn.Module, Owner] = {}
+    for name, module in clone.named_modules(remove_duplicate=False):
+        known = owners.get(module)
+        if known is not None:
+            records.append(Module(name, known.module.type, {}, same_as=known.module.name))
+            continue
+        record = Module(name, type_name(type(module)), config_of(module))
+        records.append(record)
+        owners[module] = Owner(record, is_atomic(module), tuple(own.get(name, ())))
+    return tuple(records), owners

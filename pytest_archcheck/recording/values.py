@@ -1,0 +1,115 @@
+"""Turn what a forward passes around into values of the record."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+
+from pytest_archcheck.records import Ref, Symbol, TensorSpec, Value
+
+_PLAIN = (bool, int, float, str, type(None))
+
+
+def spec_of(tensor: torch.Tensor, path: str = "") -> TensorSpec:
+    """Shape and dtype of a tensor."""
+    return TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), path)
+
+
+@functools.cache
+def dtype_name(dtype: torch.dtype) -> str:
+    """``torch.float32`` as ``"float32"``."""
+    return str(dtype).removeprefix("torch.")
+
+
+def tensor_leaves(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor inside a value with its path, as in ``("[0].logits", tensor)``.
+
+    Looks into tuples, lists, mappings and dataclasses.
+    """
+    if isinstance(value, torch.Tensor):
+        yield path, value
+    elif isinstance(value, _PLAIN):
+        return
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            step = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
+            yield from tensor_leaves(item, path + step)
+    elif isinstance(value, tuple) and hasattr(value, "_fields"):
+        for name, item in zip(value._fields, value, strict=True):
+            yield from tensor_leaves(item, f"{path}.{name}")
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            yield from tensor_leaves(item, f"{path}[{index}]")
+    elif is_dataclass(value) and not isinstance(value, type):
+        for item in fields(value):
+            yield from tensor_leaves(getattr(value, item.name), f"{path}.{item.name}")
+
+
+def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:
+    """A value of the record: plain data as it is, tensors by reference, all else by name."""
+    if isinstance(value, torch.Tensor):
+        return ref_of(value)
+    if type(value) in _PLAIN:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, tuple | list):
+        return tuple(record_value(item, ref_of) for item in value)
+    if isinstance(value, Mapping):
+        return {str(key): record_value(item, ref_of) for key, item in value.items()}
+    if isinstance(value, slice):
+        parts = (value.start, value.stop, value.step)
+        return {"slice": tuple(record_value(part, ref_of) for part in parts)}
+    if is_dataclass(value) and not isinstance(value, type):
+        found = {path: tensor for path, tensor in tensor_leaves(value)}
+        if found:
+            return {path: ref_of(tensor) for path, tensor in found.items()}
+    return plain_value(value)
+
+
+def plain_value(value: Any) -> Value:
+    """A value without tensors: numbers and strings as they are, objects by qualified name."""
+    if type(value) in _PLAIN:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, torch.Tensor):
+        spec = spec_of(value)
+        return Symbol(f"{spec.dtype}[{','.join(map(str, spec.shape))}]")
+    if isinstance(value, tuple | list):
+        return tuple(plain_value(item) for item in value)
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return tuple(sorted((plain_value(item) for item in value), key=repr))
+    if isinstance(value, enum.Enum):
+        return Symbol(f"{qualified_name(type(value))}.{value.name}")
+    if isinstance(value, bool | int | float | str):  # subclasses, among them numpy's floats
+        base = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))
+        return base(value)
+    if isinstance(value, functools.partial):
+        inner: dict[str, Value] = {"partial": plain_value(value.func)}
+        if value.args:
+            inner["args"] = plain_value(value.args)
+        inner.update({key: plain_value(item) for key, item in value.keywords.items()})
+        return inner
+    if value is Ellipsis:
+        return Symbol("Ellipsis")
+    if isinstance(value, torch.dtype | torch.memory_format | torch.layout):
+        return Symbol(str(value))
+    if isinstance(value, type | types.FunctionType | types.BuiltinFunctionType | types.MethodType):
+        return Symbol(qualified_name(value))
+    return Symbol(f"<{qualified_name(type(value))}>")
+
+
+def qualified_name(thing: Any) -> str:
+    """Where a class or function lives; ``torch.nn``'s modules and functionals by their public name."""
+    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__qualname__)
+    module = getattr(thing, "__module__", None) or "torch"
+    if module.startswith("torch.nn.modules."):
+        return f"torch.nn.{name}"
+    if module in ("torch._C._nn", "torch._C"):
+        return f"torch.nn.functional.{name}" if hasattr(torch.nn.functional, name) else f"torch.{name}"
+    return name if module == "builtins" else f"{module}.{name}"

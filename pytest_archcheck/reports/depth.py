@@ -1,0 +1,44 @@
+"""A depth explanation in words: what was counted, by group, and what was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from pytest_archcheck.graph.depth import DepthExplanation
+
+_NAMES_SHOWN = 4
+
+
+def render_depth(explanation: DepthExplanation, *, full: bool = True) -> str:
+    """The explanation as text; ``full=False`` folds long groups."""
+    return "\n".join(_lines(explanation, full))
+
+
+def _lines(explanation: DepthExplanation, full: bool) -> Iterator[str]:
+    yield f"depth {explanation.depth} under {explanation.convention!r}: {explanation.rule}"
+    yield "  counted:"
+    for group, layers in groupby(explanation.counted, key=lambda layer: layer.group):
+        members = list(layers)
+        number = sum(layer.weight for layer in members)
+        names = [
+            layer.name if layer.weight == 1 else f"{layer.name} (×{layer.weight})"
+            for layer in members
+        ]
+        yield f"    {group:<10} {number:>3}  {_folded(names, full)}"
+    if explanation.left_out:
+        yield "  left out:"
+    reasons = sorted(explanation.left_out, key=lambda layer: _kind(layer.reason))
+    for reason, left in groupby(reasons, key=lambda layer: _kind(layer.reason)):
+        names = [layer.name for layer in left]
+        yield f"    {len(names):>3}  {reason}: {_folded(names, full or len(names) <= 6)}"
+
+
+def _kind(reason: str) -> str:
+    return reason.partition(" into ")[0]
+
+
+def _folded(names: list[str], full: bool) -> str:
+    if full or len(names) <= _NAMES_SHOWN:
+        return ", ".join(names)
+    return f"{names[0]}, {names[1]}, … {names[-1]}"
