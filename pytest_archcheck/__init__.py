@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         arch_size,
     )
     from pytest_archcheck.recording import trace
-    from pytest_archcheck.records import Trace
+    from pytest_archcheck.traces import Trace
 
 __version__ = "0.1.0"
 
@@ -33,7 +33,7 @@ _HOMES = {
     "Drift": "drift",
     "FormatError": "errors",
     "RecordingError": "errors",
-    "Trace": "records",
+    "Trace": "traces",
     "UsageError": "errors",
     "arch": "marks",
     "arch_depth": "marks",

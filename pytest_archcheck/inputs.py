@@ -18,9 +18,7 @@ class Spec:
     high: float | None = None
 
 
-def spec(
-    *shape: int, dtype: str | None = None, low: float | None = None, high: float | None = None
-) -> Spec:
+def spec(*shape: int, dtype: str | None = None, low: float | None = None, high: float | None = None) -> Spec:
     """State one input tensor: ``spec(1, 128, dtype="int64", high=32000)``.
 
     Args:
@@ -58,8 +56,6 @@ def positional(inputs: Any) -> tuple[Any, ...]:
         return (inputs,)
     if type(inputs) is tuple:
         if inputs and all(isinstance(item, int | float) for item in inputs):
-            raise UsageError(
-                f"inputs={inputs}: a shape is a tuple of integers, as in (1, 3, 224, 224)"
-            )
+            raise UsageError(f"inputs={inputs}: a shape is a tuple of integers, as in (1, 3, 224, 224)")
         return inputs
     return (inputs,)

@@ -18,7 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import prod
 
-from pytest_archcheck.records import Call, LayerCall, Op, StateTensor, Trace, Value
+from pytest_archcheck.records import Call, LayerCall, Op, StateTensor, Value
+from pytest_archcheck.traces import Trace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +105,13 @@ def _attention(call: LayerCall) -> int:
         target, source = query.shape[1 if first else 0], key.shape[1 if first else 0]
     extra = sum(t.name.rpartition(".")[2] == "bias_k" for t in call.state)
     extra += bool(call.config.get("add_zero_attn"))
-    projected = batch * width * (
-        target * width + source * (key.shape[-1] + value.shape[-1]) + target * width
-    )
+    projected = batch * width * (target * width + source * (key.shape[-1] + value.shape[-1]) + target * width)
     return projected + 2 * batch * target * (source + extra) * width
 
 
 def _recurrent(call: LayerCall) -> int:
     """Every weight is used once a step and sample (projections of an LSTM included)."""
-    weights = sum(
-        prod(t.spec.shape) for t in call.state if t.name.rpartition(".")[2].startswith("weight")
-    )
+    weights = sum(prod(t.spec.shape) for t in call.state if t.name.rpartition(".")[2].startswith("weight"))
     steps = prod(call.inputs[0].shape[:-1])
     return steps * weights
 
@@ -126,7 +123,7 @@ _LAYERS: dict[str, Callable[[LayerCall], int]] = {
     "NonDynamicallyQuantizableLinear": _linear,
     "Bilinear": _bilinear,
     "MultiheadAttention": _attention,
-    **{name: _recurrent for name in ("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell")},
+    **dict.fromkeys(("RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"), _recurrent),
 }
 
 
@@ -206,8 +203,8 @@ _OPS: dict[str, Callable[[Op], int | None]] = {
     **{f"conv_transpose{n}d": _conv_transpose_op for n in (1, 2, 3)},
     "linear": _linear_op,
     "bilinear": _bilinear_op,
-    **{name: _product for name in ("matmul", "mm", "bmm", "mv")},
-    **{name: _added_product for name in ("addmm", "baddbmm", "addbmm", "addmv")},
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv"), _product),
+    **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), _added_product),
     "dot": _dot,
     "vdot": _dot,
     "einsum": _einsum,

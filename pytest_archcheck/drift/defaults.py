@@ -74,7 +74,7 @@ DEFAULTS: Mapping[str, Mapping[str, Value]] = {
     **{f"InstanceNorm{n}d": _INSTANCE_NORM for n in (1, 2, 3)},
     **{name: {"inplace": False} for name in _IN_PLACE},
     **{name: {"p": 0.5, "inplace": False} for name in _DROPOUTS},
-    **{name: _RECURRENT for name in ("RNNBase", "RNN", "LSTM", "GRU")},
+    **dict.fromkeys(("RNNBase", "RNN", "LSTM", "GRU"), _RECURRENT),
     "Linear": {"bias": True},
     "NonDynamicallyQuantizableLinear": {"bias": True},
     "LayerNorm": {"eps": 1e-05, "elementwise_affine": True},

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pytest_archcheck.drift.compare import Drift
 from pytest_archcheck.drift.severity import Change
 from pytest_archcheck.drift.writer import spec_text
-from pytest_archcheck.records import Trace
+from pytest_archcheck.traces import Trace
 
 _CAUSES_SHOWN = 20
 _CONSEQUENCES_SHOWN = 10

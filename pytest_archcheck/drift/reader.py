@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pytest_archcheck.drift.defaults import DEFAULTS
+from pytest_archcheck.drift.tokens import Problem, Tokens, fail
 from pytest_archcheck.drift.writer import FORMAT_VERSION
 from pytest_archcheck.errors import FormatError
 from pytest_archcheck.records import (
@@ -20,23 +21,11 @@ from pytest_archcheck.records import (
     StateTensor,
     Symbol,
     TensorSpec,
-    Trace,
     Value,
     refs_in,
 )
+from pytest_archcheck.traces import Trace
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<comment>\#\s.*$|\#$)
-      | (?P<ref>%(?:[\w.\-\#:+]+|"(?:[^"\\]|\\.)*")(?:@\d+)?)
-      | (?P<string>"(?:[^"\\]|\\.)*")
-      | (?P<symbol>`[^`]*`)
-      | (?P<arrow>->)
-      | (?P<word>[\w.\-\#:+]+)
-      | (?P<mark>[()\[\]{},=:])
-    )""",
-    re.VERBOSE,
-)
 _REF = re.compile(r"%(?P<name>.+?)(?:@(?P<index>\d+))?")
 _NUMBER = re.compile(r"-?\d+")
 _CONSTANTS: dict[str, Value] = {"None": None, "True": True, "False": False}
@@ -55,65 +44,10 @@ def read(text: str) -> Trace:
         raise FormatError("line 1: the text is empty; expected 'archcheck 0'")
     for number, line in enumerate(lines, start=1):
         try:
-            reader.line(number, _Tokens(line))
-        except _Problem as problem:
+            reader.line(number, Tokens(line))
+        except Problem as problem:
             raise FormatError(f"line {number}: {problem}: {line[:120]!r}") from None
     return reader.trace()
-
-
-class _Problem(Exception):
-    """What is wrong with the present line."""
-
-
-class _Tokens:
-    """The tokens of one line, comments left out."""
-
-    def __init__(self, line: str) -> None:
-        self.items: list[tuple[str, str]] = []
-        at, end = 0, len(line.rstrip())
-        while at < end:
-            match = _TOKEN.match(line, at)
-            if match is None:
-                raise_problem(f"cannot read from column {at + 1}")
-            kind = str(match.lastgroup)
-            at = match.end()
-            if kind != "comment":
-                self.items.append((kind, match[kind]))
-        self.at = 0
-
-    def peek(self) -> str:
-        return self.items[self.at][1] if self.at < len(self.items) else ""
-
-    def kind(self) -> str:
-        return self.items[self.at][0] if self.at < len(self.items) else "end"
-
-    def take(self, expected: str = "") -> str:
-        found = self.peek()
-        if self.kind() == "end" or (expected and found != expected):
-            raise_problem(f"expected {expected or 'more'}, found {found or 'the end of the line'}")
-        self.at += 1
-        return found
-
-    def skip(self, token: str) -> bool:
-        if self.kind() != "string" and self.peek() == token:
-            self.at += 1
-            return True
-        return False
-
-    def name(self) -> str:
-        if self.kind() == "string":
-            return str(json.loads(self.take()))
-        if self.kind() != "word":
-            raise_problem(f"expected a name, found {self.peek() or 'the end of the line'}")
-        return self.take()
-
-    def end(self) -> None:
-        if self.kind() != "end":
-            raise_problem(f"unexpected {self.peek()}")
-
-
-def raise_problem(text: str) -> Any:
-    raise _Problem(text)
 
 
 class _Reader:
@@ -126,7 +60,7 @@ class _Reader:
         self.modules: dict[str, Module] = {}
         self.state: list[StateTensor] = []
 
-    def line(self, number: int, tokens: _Tokens) -> None:
+    def line(self, number: int, tokens: Tokens) -> None:
         if number == 1:
             self._header(tokens)
             return
@@ -151,28 +85,28 @@ class _Reader:
             self._call(number, first, tokens)
         tokens.end()
 
-    def _header(self, tokens: _Tokens) -> None:
+    def _header(self, tokens: Tokens) -> None:
         if tokens.kind() != "word" or tokens.take() != "archcheck":
-            raise_problem(f"not an .arch file, expected 'archcheck {FORMAT_VERSION}'")
+            fail(f"not an .arch file, expected 'archcheck {FORMAT_VERSION}'")
         version = tokens.take()
         if version != str(FORMAT_VERSION):
-            raise_problem(
+            fail(
                 f"format version {version}, this release reads {FORMAT_VERSION}; "
                 "record the snapshot again with --snapshot-update"
             )
         tokens.end()
 
-    def _model(self, tokens: _Tokens) -> None:
+    def _model(self, tokens: Tokens) -> None:
         tokens.take("model")
         cls = tokens.name()
         self.model = Module("", cls, _config(cls, tokens))
         mode = tokens.take()
         if mode not in ("eval", "train"):
-            raise_problem(f"expected eval or train, found {mode}")
+            fail(f"expected eval or train, found {mode}")
         self.training = mode == "train"
         tokens.end()
 
-    def _output(self, tokens: _Tokens) -> None:
+    def _output(self, tokens: Tokens) -> None:
         path = ""
         if tokens.kind() != "ref":
             path = tokens.name()
@@ -180,7 +114,7 @@ class _Reader:
         spec = _spec(tokens)
         self.outputs.append(Output(spec.shape, spec.dtype, path, source))
 
-    def _module(self, tokens: _Tokens) -> None:
+    def _module(self, tokens: Tokens) -> None:
         name = tokens.name()
         if tokens.skip("="):
             original = tokens.name()
@@ -190,17 +124,15 @@ class _Reader:
             cls = tokens.name()
             self.modules[name] = Module(name, cls, _config(cls, tokens))
 
-    def _state(self, kind: str, tokens: _Tokens) -> None:
+    def _state(self, kind: str, tokens: Tokens) -> None:
         name = tokens.name()
         spec = _spec(tokens)
         frozen, unsaved = tokens.skip("frozen"), tokens.skip("unsaved")
         tied_to = tokens.name() if tokens.skip("=") else None
         saved = kind == "param" or (kind == "buffer" and not unsaved)
-        self.state.append(
-            StateTensor(name, kind, spec, kind == "param" and not frozen, tied_to, saved)
-        )
+        self.state.append(StateTensor(name, kind, spec, kind == "param" and not frozen, tied_to, saved))
 
-    def _call(self, number: int, call_id: str, tokens: _Tokens) -> None:
+    def _call(self, number: int, call_id: str, tokens: Tokens) -> None:
         name, _, count = call_id.rpartition("#") if _has_number(call_id) else (call_id, "", "1")
         if tokens.kind() in ("word", "string"):
             cls = tokens.name()
@@ -216,7 +148,7 @@ class _Reader:
         else:
             scope, separator, function = name.rpartition(":")
             if not separator:
-                raise_problem("expected a class after the layer's name")
+                fail("expected a class after the layer's name")
             args, kwargs = _arguments(tokens)
             tokens.take("->")
             _, specs = _made(tokens)
@@ -266,14 +198,10 @@ def _complete(
     for ref in (*refs_in(call.args), *refs_in(call.kwargs)):
         made = specs.get(ref.name, ())
         if ref.index >= len(made):
-            raise FormatError(
-                f"line {number}: %{ref.name} refers to a tensor that nothing in the text makes"
-            )
+            raise FormatError(f"line {number}: %{ref.name} refers to a tensor that nothing in the text makes")
         inputs.append(made[ref.index])
     if isinstance(call, Op):
-        return Op(
-            call.scope, call.function, call.number, call.args, call.kwargs, tuple(inputs), call.outputs
-        )
+        return Op(call.scope, call.function, call.number, call.args, call.kwargs, tuple(inputs), call.outputs)
     state = tuple(own.get(call.module.name, ()))
     return LayerCall(
         call.module,
@@ -291,7 +219,7 @@ def _has_number(call_id: str) -> bool:
     return call_id.rpartition("#")[2].isdigit() and "#" in call_id
 
 
-def _made(tokens: _Tokens) -> tuple[tuple[Ref, ...] | None, tuple[TensorSpec, ...]]:
+def _made(tokens: Tokens) -> tuple[tuple[Ref, ...] | None, tuple[TensorSpec, ...]]:
     """The specs after the arrow; with a reference before each, the call is not atomic."""
     sources: list[Ref] = []
     specs: list[TensorSpec] = []
@@ -301,30 +229,30 @@ def _made(tokens: _Tokens) -> tuple[tuple[Ref, ...] | None, tuple[TensorSpec, ..
         specs.append(_spec(tokens))
     is_atomic = bool(specs) and not sources
     if sources and len(sources) != len(specs):
-        raise_problem("expected a reference before every output, or before none")
+        fail("expected a reference before every output, or before none")
     return (None if is_atomic else tuple(sources)), tuple(specs)
 
 
-def _spec(tokens: _Tokens) -> TensorSpec:
+def _spec(tokens: Tokens) -> TensorSpec:
     dtype = tokens.take() if tokens.kind() == "word" else "float32"
     tokens.take("[")
     shape: list[int] = []
     while not tokens.skip("]"):
         size = tokens.take()
         if not size.isdecimal():
-            raise_problem(f"expected a dimension, found {size}")
+            fail(f"expected a dimension, found {size}")
         shape.append(int(size))
         if tokens.peek() != "]":
             tokens.take(",")
     return TensorSpec(tuple(shape), dtype)
 
 
-def _config(cls: str, tokens: _Tokens) -> dict[str, Value]:
+def _config(cls: str, tokens: Tokens) -> dict[str, Value]:
     _, written = _arguments(tokens)
     return {**written, **{k: v for k, v in DEFAULTS.get(cls, {}).items() if k not in written}}
 
 
-def _arguments(tokens: _Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]:
+def _arguments(tokens: Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]:
     tokens.take("(")
     args: list[Value] = []
     kwargs: dict[str, Value] = {}
@@ -345,16 +273,16 @@ def _arguments(tokens: _Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]:
     return tuple(args), kwargs
 
 
-def _ref(tokens: _Tokens) -> Ref:
+def _ref(tokens: Tokens) -> Ref:
     if tokens.kind() != "ref":
-        raise_problem(f"expected a reference like %conv1, found {tokens.peek() or 'nothing'}")
+        fail(f"expected a reference like %conv1, found {tokens.peek() or 'nothing'}")
     match = _REF.fullmatch(tokens.take())
     assert match is not None  # the token's pattern is the same
     name = match["name"]
     return Ref(json.loads(name) if name.startswith('"') else name, int(match["index"] or 0))
 
 
-def _value(tokens: _Tokens) -> Value:
+def _value(tokens: Tokens) -> Value:
     kind, text = tokens.kind(), tokens.peek()
     if kind == "ref":
         return _ref(tokens)
@@ -367,11 +295,11 @@ def _value(tokens: _Tokens) -> Value:
     if tokens.skip("{"):
         return dict(_items(tokens, "}", _entry))
     if kind != "word":
-        raise_problem(f"expected a value, found {text or 'the end of the line'}")
+        fail(f"expected a value, found {text or 'the end of the line'}")
     return _word(tokens.take())
 
 
-def _items(tokens: _Tokens, closing: str, item: Callable[[_Tokens], Any]) -> list[Any]:
+def _items(tokens: Tokens, closing: str, item: Callable[[Tokens], Any]) -> list[Any]:
     found = []
     while not tokens.skip(closing):
         found.append(item(tokens))
@@ -380,7 +308,7 @@ def _items(tokens: _Tokens, closing: str, item: Callable[[_Tokens], Any]) -> lis
     return found
 
 
-def _entry(tokens: _Tokens) -> tuple[str, Value]:
+def _entry(tokens: Tokens) -> tuple[str, Value]:
     key = tokens.name()
     tokens.take(":")
     return key, _value(tokens)
@@ -395,5 +323,5 @@ def _word(word: str) -> Value:
         try:
             return float(word)
         except ValueError:
-            raise_problem(f"expected a value, found {word}")
+            fail(f"expected a value, found {word}")
     return Symbol(word)

@@ -24,17 +24,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from pytest_archcheck.drift.defaults import DEFAULTS
-from pytest_archcheck.records import (
-    Call,
-    LayerCall,
-    Module,
-    Ref,
-    StateTensor,
-    Symbol,
-    TensorSpec,
-    Trace,
-    Value,
-)
+from pytest_archcheck.records import Call, LayerCall, Module, Ref, StateTensor, Symbol, TensorSpec, Value
+from pytest_archcheck.traces import Trace
 
 FORMAT_VERSION = 0
 COMMENT = "  # "

@@ -15,7 +15,8 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 
-from pytest_archcheck.records import LayerCall, Trace
+from pytest_archcheck.records import LayerCall
+from pytest_archcheck.traces import Trace
 
 _LISTS = {"Sequential", "ModuleList", "ModuleDict"}
 

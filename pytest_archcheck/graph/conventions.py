@@ -19,7 +19,7 @@ from pytest_archcheck.graph.dataflow import Graph
 from pytest_archcheck.graph.depth import Counted, DepthExplanation, LeftOut, longest_path
 from pytest_archcheck.graph.gates import gate_edges
 from pytest_archcheck.graph.shortcuts import projection_shortcuts
-from pytest_archcheck.records import Trace
+from pytest_archcheck.traces import Trace
 
 _Rule = Callable[[Trace], DepthExplanation]
 
@@ -43,23 +43,17 @@ def known_convention(name: object) -> str:
         return name
     near = difflib.get_close_matches(str(name), CONVENTIONS, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(
-        f"unknown depth convention {name!r}: {hint}the conventions are {', '.join(CONVENTIONS)}"
-    )
+    raise UsageError(f"unknown depth convention {name!r}: {hint}the conventions are {', '.join(CONVENTIONS)}")
 
 
 def _paper(trace: Trace) -> DepthExplanation:
     graph = trace.graph
-    return _path(
-        trace, graph, "paper", "weighted layers in sequence, not through gates", gate_edges(graph)
-    )
+    return _path(trace, graph, "paper", "weighted layers in sequence, not through gates", gate_edges(graph))
 
 
 def _longest_path(trace: Trace) -> DepthExplanation:
     graph = trace.graph
-    return _path(
-        trace, graph, "longest-path", "weighted layers in sequence, gates included", set()
-    )
+    return _path(trace, graph, "longest-path", "weighted layers in sequence, gates included", set())
 
 
 def _path(

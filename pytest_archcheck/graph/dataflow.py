@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_archcheck.records import Call, LayerCall, Op, Ref, Trace, input_refs
+from pytest_archcheck.records import Call, LayerCall, Op, Ref, input_refs
+from pytest_archcheck.traces import Trace
 
 _CONVOLUTION_LAYERS = {f"Conv{n}d" for n in (1, 2, 3)} | {f"ConvTranspose{n}d" for n in (1, 2, 3)}
 _PRODUCT_LAYERS = {"Linear", "NonDynamicallyQuantizableLinear", "Bilinear"}

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from pytest_archcheck.errors import RecordingError, UsageError
@@ -20,7 +19,8 @@ from pytest_archcheck.recording.inputs import make_arguments
 from pytest_archcheck.recording.placements import ladder, undisturbed
 from pytest_archcheck.recording.recorder import Recorder
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
-from pytest_archcheck.records import LayerCall, Output, Trace
+from pytest_archcheck.records import LayerCall, Output
+from pytest_archcheck.traces import Trace
 
 __all__ = ["build", "trace"]
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
+from collections.abc import Hashable
+from typing import cast
 
 import torch
 from torch import nn
@@ -24,14 +26,14 @@ _NEVER = {"self", "device", "dtype"}
 
 def is_atomic(module: nn.Module) -> bool:
     """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent."""
-    if not _is_torch(type(module)):
+    if not is_torch_class(type(module)):
         return False
     return not module._modules or isinstance(module, nn.MultiheadAttention | nn.RNNBase)
 
 
 def type_name(cls: type) -> str:
     """``Conv2d`` for ``torch.nn``'s own classes, the fully qualified name for all others."""
-    return cls.__name__ if _is_torch(cls) else qualified_name(cls)
+    return cls.__name__ if is_torch_class(cls) else qualified_name(cls)
 
 
 def config_of(module: nn.Module) -> dict[str, Value]:
@@ -42,9 +44,9 @@ def config_of(module: nn.Module) -> dict[str, Value]:
     """
     cls = type(module)
     shows_bias = _shows_bias(cls)
-    dimensions = _DIMENSIONS.search(cls.__name__) if _is_torch(cls) else None
+    dimensions = _DIMENSIONS.search(cls.__name__) if is_torch_class(cls) else None
     config: dict[str, Value] = {}
-    for name in _constructor_arguments(cls):
+    for name in _constructor_arguments(cast(Hashable, cls)):
         if name in module._parameters or name in module._buffers:
             if name == "bias" and shows_bias:
                 config[name] = module._parameters.get(name) is not None
@@ -60,19 +62,19 @@ def config_of(module: nn.Module) -> dict[str, Value]:
     return config
 
 
-@functools.cache
-def _is_torch(cls: type) -> bool:
+def is_torch_class(cls: type) -> bool:
+    """Whether a class is one of ``torch.nn``'s own."""
     return cls.__module__.startswith("torch.nn.modules.")
 
 
-@functools.cache
 def _shows_bias(cls: type) -> bool:
-    return _is_torch(cls) and ("Conv" in cls.__name__ or "Linear" in cls.__name__)
+    return is_torch_class(cls) and ("Conv" in cls.__name__ or "Linear" in cls.__name__)
 
 
 @functools.cache
-def _constructor_arguments(cls: type) -> tuple[str, ...]:
-    if issubclass(cls, nn.RNNBase) and _is_torch(cls):
+def _constructor_arguments(key: Hashable) -> tuple[str, ...]:
+    cls = cast(type, key)
+    if issubclass(cls, nn.RNNBase) and is_torch_class(cls):
         cls = nn.RNNBase  # RNN, LSTM and GRU take *args
     try:
         parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]

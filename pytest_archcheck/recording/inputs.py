@@ -36,9 +36,7 @@ class Arguments:
         return tuple(spec_of(tensor, path) for path, tensor in self.leaves)
 
 
-def make_arguments(
-    model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None, device: str
-) -> Arguments:
+def make_arguments(model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None, device: str) -> Arguments:
     """Arguments for ``model.forward`` on a device.
 
     Values are drawn from a generator of their own with a fixed seed; the global one is left alone. A
@@ -63,10 +61,7 @@ def make_arguments(
         ) from None
     leaves: list[tuple[str, torch.Tensor]] = []
     for name, value in bound.arguments.items():
-        is_named = (
-            inspect.signature(model.forward).parameters[name].kind
-            is inspect.Parameter.VAR_KEYWORD
-        )
+        is_named = inspect.signature(model.forward).parameters[name].kind is inspect.Parameter.VAR_KEYWORD
         if is_named:
             for key, item in value.items():
                 leaves += tensor_leaves(item, key)
@@ -128,6 +123,6 @@ class _Maker:
         elif low is None and high is None:
             values = torch.randn(shape, generator=self.generator)
         else:
-            first, last = low or 0.0, 1.0 if high is None else high
-            values = torch.rand(shape, generator=self.generator) * (last - first) + first
+            bottom, top = low or 0.0, 1.0 if high is None else high
+            values = torch.rand(shape, generator=self.generator) * (top - bottom) + bottom
         return values.to(self.device, dtype)

@@ -14,10 +14,6 @@ from pytest_archcheck.errors import UsageError
 
 DEVICES = "auto, meta, cpu, cuda or cuda:0"
 
-_fast_path_lock = threading.Lock()
-_fast_path_users = 0
-_fast_path_before = True
-
 
 def ladder(device: str) -> tuple[str, ...]:
     """The devices to try, in order.
@@ -44,13 +40,14 @@ def undisturbed(device: str) -> Iterator[None]:
     """Keep the random state as it was, autograd off, and the Transformer fast path, which skips hooks."""
     with ExitStack() as stack:
         stack.enter_context(random_state_kept(device))
-        stack.enter_context(_fast_path_off())
+        stack.enter_context(_fast_path_off)
         stack.enter_context(torch.no_grad())
         yield
 
 
 @contextmanager
 def random_state_kept(device: str) -> Iterator[None]:
+    """Seed Python, NumPy and torch, and put their random states back afterwards."""
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
@@ -66,19 +63,26 @@ def random_state_kept(device: str) -> Iterator[None]:
                 numpy.random.set_state(numpy_state)
 
 
-@contextmanager
-def _fast_path_off() -> Iterator[None]:
-    """Switch it off for as long as any thread records."""
-    global _fast_path_users, _fast_path_before
-    with _fast_path_lock:
-        if _fast_path_users == 0:
-            _fast_path_before = torch.backends.mha.get_fastpath_enabled()
-            torch.backends.mha.set_fastpath_enabled(False)
-        _fast_path_users += 1
-    try:
-        yield
-    finally:
-        with _fast_path_lock:
-            _fast_path_users -= 1
-            if _fast_path_users == 0:
-                torch.backends.mha.set_fastpath_enabled(_fast_path_before)
+class _FastPathOff:
+    """Switches the Transformer fast path off for as long as any thread records."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._before = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._users == 0:
+                self._before = torch.backends.mha.get_fastpath_enabled()
+                torch.backends.mha.set_fastpath_enabled(False)
+            self._users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users == 0:
+                torch.backends.mha.set_fastpath_enabled(self._before)
+
+
+_fast_path_off = _FastPathOff()

@@ -18,13 +18,12 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pytest_archcheck.recording.config import config_of, is_atomic, type_name
 from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
+from pytest_archcheck.recording.owners import Owner, owners_of, state_of
 from pytest_archcheck.recording.values import record_value, spec_of, tensor_leaves
 from pytest_archcheck.records import (
     Call,
     LayerCall,
-    Module,
     Op,
     Ref,
     StateTensor,
@@ -56,18 +55,6 @@ class Frame:
         self.tensors: list[tuple[torch.Tensor, int]] = []
 
 
-class Owner:
-    """What the record says of one module of the clone."""
-
-    __slots__ = ("atomic", "calls", "module", "state")
-
-    def __init__(self, record: Module, atomic: bool, state: tuple[StateTensor, ...]) -> None:
-        self.module = record
-        self.atomic = atomic
-        self.state = state
-        self.calls = 0
-
-
 class Recorder(TorchFunctionMode):
     """Records one forward of one clone; use it once, as a context manager around the forward.
 
@@ -83,8 +70,8 @@ class Recorder(TorchFunctionMode):
         self.device = torch.device(device)
         self.calls: list[Call | None] = []
         self.frames: list[Frame] = []
-        self.state, self._state_refs = _state_of(clone)
-        self.modules, self._owners = _modules_of(clone, self.state)
+        self.state, self._state_refs = state_of(clone)
+        self.modules, self._owners = owners_of(clone, self.state)
         self._numbers: dict[str, int] = {}
         self._writes: dict[int, tuple[int, Ref]] = {}
         self._clock = 0
@@ -276,12 +263,12 @@ class Recorder(TorchFunctionMode):
 
 
 def _plain_torch() -> AbstractContextManager[None]:
-    return cast(AbstractContextManager[None], torch._C.DisableTorchFunction())
+    return torch._C.DisableTorchFunction()
 
 
 def _memory(tensor: torch.Tensor) -> int:
     try:
-        return tensor.untyped_storage()._cdata
+        return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
         return id(tensor)
 
@@ -300,45 +287,3 @@ def _replace(value: Any, twins: dict[int, torch.Tensor]) -> Any:
     if type(value) is dict:
         return {key: _replace(item, twins) for key, item in value.items()}
     return value
-
-
-def _state_of(clone: nn.Module) -> tuple[tuple[StateTensor, ...], dict[int, Ref]]:
-    """Every parameter and buffer in the order of the state dict, and a reference for each object."""
-    state: list[StateTensor] = []
-    refs: dict[int, Ref] = {}
-    first: dict[int, str] = {}
-    for prefix, module in clone.named_modules(remove_duplicate=False):
-        unsaved = module._non_persistent_buffers_set
-        for kind, tensors in (("param", module._parameters), ("buffer", module._buffers)):
-            for key, tensor in tensors.items():
-                if tensor is None:
-                    continue
-                name = f"{prefix}.{key}" if prefix else key
-                tied_to = first.get(id(tensor))
-                first.setdefault(id(tensor), name)
-                refs.setdefault(id(tensor), Ref(f"{kind}:{name}"))
-                trainable = kind == "param" and tensor.requires_grad
-                saved = kind == "param" or key not in unsaved
-                state.append(
-                    StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved)
-                )
-    return tuple(state), refs
-
-
-def _modules_of(
-    clone: nn.Module, state: tuple[StateTensor, ...]
-) -> tuple[tuple[Module, ...], dict[nn.Module, Owner]]:
-    own: dict[str, list[StateTensor]] = {}
-    for tensor in state:
-        own.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
-    records: list[Module] = []
-    owners: dict[nn.Module, Owner] = {}
-    for name, module in clone.named_modules(remove_duplicate=False):
-        known = owners.get(module)
-        if known is not None:
-            records.append(Module(name, known.module.type, {}, same_as=known.module.name))
-            continue
-        record = Module(name, type_name(type(module)), config_of(module))
-        records.append(record)
-        owners[module] = Owner(record, is_atomic(module), tuple(own.get(name, ())))
-    return tuple(records), owners

@@ -65,7 +65,7 @@ def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:
         parts = (value.start, value.stop, value.step)
         return {"slice": tuple(record_value(part, ref_of) for part in parts)}
     if is_dataclass(value) and not isinstance(value, type):
-        found = {path: tensor for path, tensor in tensor_leaves(value)}
+        found = dict(tensor_leaves(value))
         if found:
             return {path: ref_of(tensor) for path, tensor in found.items()}
     return plain_value(value)
@@ -106,8 +106,8 @@ def plain_value(value: Any) -> Value:
 
 def qualified_name(thing: Any) -> str:
     """Where a class or function lives; ``torch.nn``'s modules and functionals by their public name."""
-    name = getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__qualname__)
-    module = getattr(thing, "__module__", None) or "torch"
+    name = str(getattr(thing, "__qualname__", None) or getattr(thing, "__name__", type(thing).__qualname__))
+    module = str(getattr(thing, "__module__", None) or "torch")
     if module.startswith("torch.nn.modules."):
         return f"torch.nn.{name}"
     if module in ("torch._C._nn", "torch._C"):

@@ -21,10 +21,7 @@ def _lines(explanation: DepthExplanation, full: bool) -> Iterator[str]:
     for group, layers in groupby(explanation.counted, key=lambda layer: layer.group):
         members = list(layers)
         number = sum(layer.weight for layer in members)
-        names = [
-            layer.name if layer.weight == 1 else f"{layer.name} (×{layer.weight})"
-            for layer in members
-        ]
+        names = [layer.name if layer.weight == 1 else f"{layer.name} (×{layer.weight})" for layer in members]
         yield f"    {group:<10} {number:>3}  {_folded(names, full)}"
     if explanation.left_out:
         yield "  left out:"

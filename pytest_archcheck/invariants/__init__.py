@@ -1,0 +1,27 @@
+"""What a project can state of an architecture: one module for each family, one class for each mark.
+
+An invariant is built from a mark's arguments (wrong ones raise ``UsageError``), says what it claims, so that two
+that contradict each other are found before anything runs, and judges a trace.
+"""
+
+from __future__ import annotations
+
+from pytest_archcheck.invariants.base import Bindings, Invariant, Violation
+from pytest_archcheck.invariants.counts import Flops, Macs, Params, Size
+from pytest_archcheck.invariants.depth import Depth
+from pytest_archcheck.invariants.layers import Layers
+from pytest_archcheck.invariants.shapes import OutputShape, Shapes
+
+__all__ = ["INVARIANTS", "Bindings", "Invariant", "Violation"]
+
+INVARIANTS: dict[str, type[Invariant]] = {
+    "arch_depth": Depth,
+    "arch_layers": Layers,
+    "arch_params": Params,
+    "arch_macs": Macs,
+    "arch_flops": Flops,
+    "arch_size": Size,
+    "arch_output": OutputShape,
+    "arch_shapes": Shapes,
+}
+"""The class behind each mark."""

@@ -1,0 +1,175 @@
+"""``arch_params``, ``arch_macs``, ``arch_flops`` and ``arch_size``: numbers with a tolerance or a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pytest_archcheck.costs.quantities import quantity
+from pytest_archcheck.errors import UsageError
+from pytest_archcheck.invariants.base import Bindings, Violation
+from pytest_archcheck.traces import Trace
+
+Number = int | float | str
+
+
+@dataclass(frozen=True)
+class Params:
+    """Parameters in total, those that are trainable, or a limit; tied ones count once.
+
+    Raises:
+        UsageError: nothing is stated, or something that is no number.
+    """
+
+    total: Number | None = None
+    trainable: Number | None = field(default=None, kw_only=True)
+    at_most: Number | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require(self.claims())
+
+    def claims(self) -> Mapping[str, object]:
+        """Total, trainable and limit, each by itself."""
+        return _stated(
+            {
+                "parameters": self.total,
+                "trainable parameters": self.trainable,
+                "limit of parameters": self.at_most,
+            }
+        )
+
+    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+        """One violation for each number that is not as stated."""
+        params = trace.params
+        yield from _exact(params.total, self.total, None, "parameters")
+        yield from _exact(params.trainable, self.trainable, None, "trainable parameters")
+        yield from _limit(params.total, self.at_most, "parameters")
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates of one forward, exact, within ``rel``, or at most so many.
+
+    Raises:
+        UsageError: nothing is stated, or something that is no number.
+    """
+
+    total: Number | None = None
+    rel: float | None = field(default=None, kw_only=True)
+    at_most: Number | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require(self.claims(), self.rel)
+
+    def claims(self) -> Mapping[str, object]:
+        """Total and limit, each by itself."""
+        return _stated({"MACs": self.total, "limit of MACs": self.at_most})
+
+    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+        """A violation where the number is not as stated, or where the count is not complete."""
+        yield from _partial(trace, "MACs")
+        yield from _exact(trace.macs, self.total, self.rel, "MACs")
+        yield from _limit(trace.macs, self.at_most, "MACs")
+
+
+@dataclass(frozen=True)
+class Flops:
+    """Floating-point operations of one forward, which are 2 × MACs here.
+
+    Raises:
+        UsageError: nothing is stated, or something that is no number.
+    """
+
+    total: Number | None = None
+    rel: float | None = field(default=None, kw_only=True)
+    at_most: Number | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require(self.claims(), self.rel)
+
+    def claims(self) -> Mapping[str, object]:
+        """Total and limit, each by itself."""
+        return _stated({"FLOPs": self.total, "limit of FLOPs": self.at_most})
+
+    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+        """A violation where the number is not as stated, or where the count is not complete."""
+        yield from _partial(trace, "FLOPs")
+        for violation in _exact(trace.flops, self.total, self.rel, "FLOPs"):
+            is_macs = self.total is not None and quantity(self.total, rel=self.rel).allows(trace.macs)
+            hint = "the number stated is the MACs; a FLOP count is 2 × MACs" if is_macs else ""
+            yield Violation(violation.where, violation.expected, violation.found, hint, violation.advice)
+        yield from _limit(trace.flops, self.at_most, "FLOPs")
+
+
+@dataclass(frozen=True)
+class Size:
+    """Size of the saved state in MiB (2²⁰ bytes), within ``rel``, by default 0.5 %.
+
+    Counted are the parameters and buffers that the state dict saves; a file adds its own headers, which is
+    what the tolerance is for.
+
+    Raises:
+        UsageError: something is no number.
+    """
+
+    mib: Number
+    rel: float = field(default=0.005, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _require(self.claims(), self.rel)
+
+    def claims(self) -> Mapping[str, object]:
+        """The size."""
+        return {"size of the state": self.mib}
+
+    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+        """One violation where the size is out of tolerance."""
+        stated = quantity(self.mib, rel=self.rel, unit=2**20)
+        if not stated.allows(trace.size):
+            text = stated.text if isinstance(self.mib, str) else stated.text.replace(" ", " MiB ", 1)
+            found = f"{trace.size / 2**20:.2f} MiB ({trace.size:,} bytes)"
+            yield Violation("the state dict", text, found, "", "state that, or mend the model")
+
+
+def _stated(claims: Mapping[str, object]) -> Mapping[str, object]:
+    return {subject: value for subject, value in claims.items() if value is not None}
+
+
+def _require(claims: Mapping[str, object], rel: float | None = None) -> None:
+    if not claims:
+        raise UsageError("nothing is stated; give a total or at_most=…")
+    for value in claims.values():
+        quantity(value, rel=rel)  # type: ignore[arg-type]
+
+
+def _exact(found: int, stated: Number | None, rel: float | None, unit: str) -> Iterator[Violation]:
+    if stated is None:
+        return
+    wanted = quantity(stated, rel=rel)
+    if not wanted.allows(found):
+        share = f" ({100 * (found - wanted.value) / wanted.value:+.2f} %)" if wanted.value else ""
+        yield Violation(
+            "the model",
+            f"{wanted.text} {unit}",
+            f"{found:,}{share}",
+            "",
+            "state that, or mend the model",
+        )
+
+
+def _limit(found: int, at_most: Number | None, unit: str) -> Iterator[Violation]:
+    if at_most is not None and found > quantity(at_most).value:
+        shown = quantity(at_most).text
+        advice = "raise the limit, or mend the model"
+        yield Violation("the model", f"at most {shown} {unit}", f"{found:,}", "", advice)
+
+
+def _partial(trace: Trace, unit: str) -> Iterator[Violation]:
+    if trace.status != "complete":
+        yield Violation(
+            "the model",
+            f"a complete count of {unit}",
+            trace.status,
+            "what has no formula is not in the number",
+            "state the parts that are counted by other marks",
+        )

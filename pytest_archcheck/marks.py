@@ -1,0 +1,179 @@
+"""The marks as typed decorators, and what the marks of one test state.
+
+``@arch_depth(18, convention="paper")`` is ``pytest.mark.arch_depth(18, convention="paper")``. Only ``@arch`` is more:
+written by hand, ``pytest.mark.arch(resnet18)`` would decorate ``resnet18`` itself, so a bare mark has to be
+``pytest.mark.arch.with_args(resnet18, inputs=…)``.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_archcheck.errors import UsageError
+from pytest_archcheck.inputs import positional
+from pytest_archcheck.invariants import INVARIANTS, Invariant
+from pytest_archcheck.invariants.shapes import Dim, Shape
+
+
+def arch(
+    model: Any, *, inputs: Any, kwargs: Mapping[str, Any] | None = None, train: bool = False
+) -> pytest.MarkDecorator:
+    """The model under test: a module or a factory, and what it is called with; see ``trace``."""
+    return pytest.mark.arch.with_args(model, inputs=inputs, kwargs=kwargs, train=train)
+
+
+def arch_depth(n: int, *, convention: str) -> pytest.MarkDecorator:
+    """The model is ``n`` layers deep under a convention; see ``graph.conventions``."""
+    return pytest.mark.arch_depth(n, convention=convention)
+
+
+def arch_layers(counts: Mapping[str, int] | None = None, /, **named: int) -> pytest.MarkDecorator:
+    """So many modules of each class ran: ``arch_layers(Conv2d=20, Linear=1)``."""
+    return pytest.mark.arch_layers(*(() if counts is None else (counts,)), **named)
+
+
+def arch_params(
+    total: int | str | None = None,
+    *,
+    trainable: int | str | None = None,
+    at_most: int | str | None = None,
+) -> pytest.MarkDecorator:
+    """Parameters in total, trainable ones, or a limit; tied ones count once."""
+    return pytest.mark.arch_params(total, trainable=trainable, at_most=at_most)
+
+
+def arch_macs(
+    total: int | str | None = None, *, rel: float | None = None, at_most: int | str | None = None
+) -> pytest.MarkDecorator:
+    """Multiply-accumulates of one forward; a string like ``"1.81G"`` is ± half its last digit."""
+    return pytest.mark.arch_macs(total, rel=rel, at_most=at_most)
+
+
+def arch_flops(
+    total: int | str | None = None, *, rel: float | None = None, at_most: int | str | None = None
+) -> pytest.MarkDecorator:
+    """Floating-point operations of one forward: 2 × MACs."""
+    return pytest.mark.arch_flops(total, rel=rel, at_most=at_most)
+
+
+def arch_size(mib: int | float | str, *, rel: float = 0.005) -> pytest.MarkDecorator:
+    """Size of the saved state in MiB, within a share of it."""
+    return pytest.mark.arch_size(mib, rel=rel)
+
+
+def arch_output(*shape: Dim, path: str | None = None) -> pytest.MarkDecorator:
+    """Shape of the main output, batch included, or of the output at ``path``."""
+    return pytest.mark.arch_output(*shape, path=path)
+
+
+def arch_shapes(shapes: Mapping[str, Shape], /) -> pytest.MarkDecorator:
+    """Output shapes of layers by name pattern: ``*`` stays between dots, ``**`` crosses them."""
+    return pytest.mark.arch_shapes.with_args(shapes)
+
+
+@dataclass(frozen=True)
+class ModelUnderTest:
+    """What an ``arch`` mark states."""
+
+    model: Any
+    inputs: Any
+    kwargs: Mapping[str, Any] | None
+    train: bool
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Everything that the marks of one test state."""
+
+    subject: ModelUnderTest | None
+    invariants: tuple[tuple[str, Invariant], ...]
+    """Each with its spelling, ``@arch_depth(18, convention='paper')``."""
+
+    def __bool__(self) -> bool:
+        return self.subject is not None or bool(self.invariants)
+
+
+def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
+    """The statements of a test, its class and its module.
+
+    Raises:
+        UsageError: a mark's arguments make no sense, or two marks contradict each other.
+    """
+    subject = _subject(node)
+    invariants: list[tuple[str, Invariant]] = []
+    claimed: dict[str, tuple[object, str]] = {}
+    for mark in reversed(list(node.iter_markers())):
+        if mark.name not in INVARIANTS:
+            continue
+        text = spelling(mark)
+        invariant = _invariant(mark, text)
+        for claim, value in invariant.claims().items():
+            first, where = claimed.setdefault(claim, (value, text))
+            if first != value:
+                raise UsageError(f"{where} and {text} contradict each other on the {claim}; keep one")
+        invariants.append((text, invariant))
+    return Statements(subject, tuple(invariants))
+
+
+def spelling(mark: pytest.Mark) -> str:
+    """A mark as it was written, long arguments cut; arguments left at ``None`` are not shown."""
+    parts = [_short(value) for value in mark.args if value is not None]
+    parts += [f"{key}={_short(value)}" for key, value in mark.kwargs.items() if value is not None]
+    return f"@{mark.name}({', '.join(parts)})"
+
+
+def _short(value: Any) -> str:
+    text = getattr(value, "__qualname__", None) or repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _subject(node: Any) -> ModelUnderTest | None:
+    own = [mark for mark in getattr(node, "own_markers", ()) if mark.name == "arch"]
+    if len(own) > 1:
+        raise UsageError(
+            f"{spelling(own[0])} and {spelling(own[1])} contradict each other on the model; keep one"
+        )
+    mark = node.get_closest_marker("arch")
+    if mark is None:
+        return None
+    text = spelling(mark)
+    bound = _bind(arch, mark, text)
+    model, inputs = bound["model"], bound["inputs"]
+    if not callable(model):
+        raise UsageError(
+            f"{text}: {model!r} is {type(model).__name__}; give an nn.Module, or a function that builds one"
+        )
+    if not isinstance(bound["train"], bool):
+        raise UsageError(f"{text}: train is True or False, not {bound['train']!r}")
+    if bound["kwargs"] is not None and not isinstance(bound["kwargs"], Mapping):
+        raise UsageError(f"{text}: kwargs is a dict of the forward's keyword arguments")
+    try:
+        positional(inputs)
+    except UsageError as error:
+        raise UsageError(f"{text}: {error}") from None
+    return ModelUnderTest(model, inputs, bound["kwargs"], bound["train"])
+
+
+def _invariant(mark: pytest.Mark, text: str) -> Invariant:
+    cls = INVARIANTS[mark.name]
+    _bind(cls, mark, text)
+    try:
+        return cls(*mark.args, **mark.kwargs)
+    except UsageError as error:
+        raise UsageError(f"{text}: {error}") from None
+
+
+def _bind(target: Any, mark: pytest.Mark, text: str) -> dict[str, Any]:
+    signature = inspect.signature(target)
+    try:
+        bound = signature.bind(*mark.args, **mark.kwargs)
+    except TypeError as error:
+        usage = str(signature.replace(return_annotation=signature.empty))
+        raise UsageError(f"{text}: {error}; write @{mark.name}{usage}") from None
+    bound.apply_defaults()
+    return dict(bound.arguments)

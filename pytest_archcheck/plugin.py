@@ -1,0 +1,262 @@
+"""The pytest plugin: options, markers, fixtures and hooks, and nothing else. It imports no torch.
+
+The marks of a test are judged in its call phase on one recorded trace, together with its body, which always
+runs; one failure reports both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from pytest_archcheck.errors import ArchcheckError, UsageError
+from pytest_archcheck.marks import Statements, statements_of
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+    from pytest_archcheck.traces import Trace
+
+_MARKERS = (
+    "arch(model, *, inputs, kwargs=None, train=False): the model under test; "
+    "as a bare mark write pytest.mark.arch.with_args(…)",
+    "arch_depth(n, *, convention): layers under a named depth convention",
+    "arch_layers(Conv2d=20, …): how many modules of each class ran",
+    "arch_params(total=None, *, trainable=None, at_most=None): parameters",
+    "arch_macs(total=None, *, rel=None, at_most=None): multiply-accumulates of one forward",
+    "arch_flops(total=None, *, rel=None, at_most=None): 2 × MACs",
+    "arch_size(mib, *, rel=0.005): size of the saved state in MiB",
+    "arch_output(*shape, path=None): shape of the main output, or of another",
+    "arch_shapes({pattern: shape, …}): output shapes of layers",
+)
+_STATEMENTS = pytest.StashKey[Statements]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("archcheck", "architecture invariants of PyTorch models")
+    group.addoption(
+        "--arch-device",
+        metavar="DEVICE",
+        help="where to record: auto (CUDA where there is one, else meta, else cpu), meta, cpu, cuda, cuda:N",
+    )
+    parser.addini("arch_device", "where to record, see --arch-device", default="auto")
+    parser.addini(
+        "arch_snapshot_dir",
+        "folder for all .arch snapshots, relative to the configuration file; empty: beside the tests",
+        default="",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    config = session.config
+    if not config.pluginmanager.hasplugin("syrupy"):
+        return
+    from pytest_archcheck.snapshots import ArchSnapshotExtension
+
+    folder = str(config.getini("arch_snapshot_dir"))
+    ArchSnapshotExtension.project = config.rootpath
+    ArchSnapshotExtension.folder = config.rootpath / folder if folder else None
+    ArchSnapshotExtension.exact = bool(config.getoption("update_snapshots", False))
+
+
+# -- marks -----------------------------------------------------------------------------------------
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Say at collection what is wrong with a mark, on every xdist worker alike."""
+    try:
+        statements_of(metafunc.definition)
+    except UsageError as error:
+        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from None
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """A test with a mark to judge needs a trace, whether it asks for the fixture or not."""
+    if not isinstance(item, pytest.Function):
+        return
+    try:
+        statements = statements_of(item)
+    except UsageError:
+        return  # a mark of one parameter set; told in set-up
+    if statements:
+        item.stash[_STATEMENTS] = statements
+    if statements.invariants and "arch_trace" not in item.fixturenames:
+        item.fixturenames.append("arch_trace")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and _STATEMENTS not in item.stash:
+        try:
+            statements_of(item)
+        except UsageError as error:
+            pytest.fail(str(error), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+    statements = pyfuncitem.stash.get(_STATEMENTS, None)
+    if statements is None or not statements.invariants:
+        return (yield)
+    try:
+        result = yield
+    except (Exception, pytest.fail.Exception) as error:
+        report = _judge(pyfuncitem, statements)
+        if report:
+            error.add_note(f"and the marks of this test do not hold:\n{report}")
+        raise
+    report = _judge(pyfuncitem, statements)
+    if report:
+        pytest.fail(report, pytrace=False)
+    return result
+
+
+def _judge(item: pytest.Function, statements: Statements) -> str:
+    """The report of every mark that the recorded trace violates; empty when all hold."""
+    from pytest_archcheck.invariants import Bindings
+    from pytest_archcheck.reports.violations import render_violations
+
+    trace = cast("Trace", item.funcargs["arch_trace"])
+    bindings = Bindings()
+    violations = [
+        (text, violation)
+        for text, invariant in statements.invariants
+        for violation in invariant.check(trace, bindings)
+    ]
+    if not violations:
+        return ""
+    full = item.config.get_verbosity() >= 2
+    return render_violations(trace, violations, len(statements.invariants), full=full)
+
+
+# -- fixtures --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def arch_model(request: pytest.FixtureRequest) -> Any:
+    """The model under test, really built. Override it to give the model by a fixture."""
+    from pytest_archcheck.recording import build
+
+    subject = _statements(request).subject
+    if subject is None:
+        pytest.fail(_no_model(request), pytrace=False)
+    try:
+        return build(subject.model)
+    except ArchcheckError as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture
+def arch_inputs(request: pytest.FixtureRequest) -> Any:
+    """What the model under test is called with, as stated. Override it beside ``arch_model``."""
+    subject = _statements(request).subject
+    if subject is None:
+        pytest.fail(_no_inputs(request), pytrace=False)
+    return subject.inputs
+
+
+@pytest.fixture
+def arch_trace(request: pytest.FixtureRequest) -> Trace:
+    """The trace of the model under test, recorded once for the test."""
+    subject = _statements(request).subject
+    if subject is not None:
+        model, inputs = subject.model, subject.inputs
+        kwargs, train = subject.kwargs, subject.train
+    else:
+        model, inputs = request.getfixturevalue("arch_model"), request.getfixturevalue("arch_inputs")
+        kwargs, train = None, False
+    from pytest_archcheck.recording import trace
+
+    config = request.config
+    device = config.getoption("arch_device") or config.getini("arch_device")
+    try:
+        return trace(model, inputs, kwargs=kwargs, device=device, train=train)
+    except ArchcheckError as error:
+        pytest.fail(f"{request.node.nodeid}: {error}", pytrace=False)
+
+
+@pytest.fixture
+def arch_snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Syrupy's snapshot fixture for traces: ``assert arch_trace == arch_snapshot``."""
+    from pytest_archcheck.snapshots import ArchSnapshotExtension
+
+    return snapshot.use_extension(ArchSnapshotExtension)
+
+
+def _statements(request: pytest.FixtureRequest) -> Statements:
+    node: pytest.Item = request.node
+    return node.stash.get(_STATEMENTS, Statements(None, ()))
+
+
+def _no_model(request: pytest.FixtureRequest) -> str:
+    return (
+        f"{request.node.nodeid} states or asks for an architecture and names no model; "
+        "add @arch(model, inputs=…), or define the fixtures arch_model and arch_inputs"
+    )
+
+
+def _no_inputs(request: pytest.FixtureRequest) -> str:
+    return (
+        f"{request.node.nodeid} has a model and no inputs to call it with; "
+        "define the fixture arch_inputs, as in return (1, 3, 224, 224)"
+    )
+
+
+# -- snapshots -------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_assertrepr_compare(
+    config: pytest.Config, op: str, left: object, right: object
+) -> Generator[None, list[list[str]], list[list[str]]]:
+    """The first line of a drifted snapshot is the verdict."""
+    explanations = yield
+    for side in (left, right):
+        drifted = _drifted(side)
+        if drifted:
+            from pytest_archcheck.snapshots import verdict_of_mismatch
+
+            name, before, after = drifted[-1]
+            first = verdict_of_mismatch(before, after, name)
+            return [[first, "the whole of it stands below, under 'architecture drift'"]]
+    return explanations
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    if report.failed and isinstance(item, pytest.Function) and "arch_snapshot" in item.fixturenames:
+        from pytest_archcheck.snapshots import explain_mismatch, keep_snapshots
+
+        for name, before, after in _drifted(item.funcargs.get("arch_snapshot")):
+            report.sections.append(("architecture drift", explain_mismatch(before, after, name)))
+        keep_snapshots(item)
+    return report
+
+
+def _drifted(snapshot: object) -> list[tuple[str, str, str]]:
+    """Name, recorded text and present text of every failed comparison of an ``arch_snapshot``."""
+    from pytest_archcheck.snapshots import ArchSnapshotExtension
+
+    extension = getattr(snapshot, "extension", None)
+    if not isinstance(extension, ArchSnapshotExtension):
+        return []
+    return [
+        (
+            Path(result.snapshot_location).stem.removeprefix("test_"),
+            str(result.recalled_data or ""),
+            str(result.asserted_data),
+        )
+        for result in snapshot.executions.values()  # type: ignore[attr-defined]
+        if not result.success and result.exception is None
+    ]

@@ -1,0 +1,44 @@
+"""Violations in words, all of one test together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from pytest_archcheck.invariants.base import Violation
+from pytest_archcheck.reports.depth import render_depth
+from pytest_archcheck.traces import Trace
+
+
+def render_violations(
+    trace: Trace, violations: Sequence[tuple[str, Violation]], judged: int, *, full: bool
+) -> str:
+    """The report of one test: each violation under the mark that stated it.
+
+    The first line is the verdict. ``judged`` is how many marks were judged on the trace.
+    """
+    return "\n".join(_lines(trace, violations, judged, full))
+
+
+def _lines(
+    trace: Trace, violations: Sequence[tuple[str, Violation]], judged: int, full: bool
+) -> Iterator[str]:
+    _, first = violations[0]
+    more = f" and {len(violations) - 1} more" if len(violations) > 1 else ""
+    model = trace.model.type.rpartition(".")[2]
+    subject = "" if first.where == "the model" else f"{first.where}: "
+    yield f"{model} is not as stated: {subject}expected {first.expected}, found {first.found}{more}"
+    broken = len({statement for statement, _ in violations})
+    where = f"{trace.model.type} on {trace.placement}, MACs {trace.status}"
+    yield f"{broken} of {judged} marks violated by {where}"
+    for statement, violation in violations:
+        yield ""
+        yield statement
+        yield f"  where:    {violation.where}"
+        yield f"  expected: {violation.expected}"
+        yield f"  found:    {violation.found}"
+        if violation.why:
+            yield f"  why:      {violation.why}"
+        if violation.depth is not None:
+            yield from (f"  {line}" for line in render_depth(violation.depth, full=full).splitlines())
+        if violation.advice:
+            yield f"  do:       {violation.advice}"

@@ -1,0 +1,173 @@
+"""Snapshots through syrupy: ``.arch`` files that compare as architectures, not as lines.
+
+Beside the tests as syrupy does elsewhere (``__snapshots__/<module>/<test>.arch``), or below one folder for the
+whole project (ini option ``arch_snapshot_dir``): ``<folder>/<test's folder>/<module>/<test>.arch``.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from syrupy.assertion import AssertionResult, SnapshotAssertion
+from syrupy.data import SnapshotCollection, SnapshotCollections
+from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
+from syrupy.location import PyTestLocation
+
+from pytest_archcheck.drift.compare import diff
+from pytest_archcheck.drift.explain import explain, verdict
+from pytest_archcheck.drift.severity import Severity
+from pytest_archcheck.errors import FormatError, UsageError
+from pytest_archcheck.traces import Trace
+
+UPDATE = "pytest --snapshot-update"
+
+
+class ArchSnapshotExtension(SingleFileSnapshotExtension):
+    """One ``.arch`` file for each snapshot; syrupy builds extensions without arguments."""
+
+    _write_mode = WriteMode.TEXT
+    file_extension = "arch"
+    project: ClassVar[Path] = Path()
+    folder: ClassVar[Path | None] = None
+    exact: ClassVar[bool] = False
+    """Whether any other byte is a mismatch: on update, so that files are as this release writes them."""
+
+    def serialize(self, data: Any, **options: Any) -> str:
+        """The canonical text of a trace.
+
+        Raises:
+            UsageError: the data is no trace.
+        """
+        if not isinstance(data, Trace):
+            raise UsageError(
+                f"arch_snapshot compares a Trace and was given {type(data).__name__}; "
+                "write assert arch_trace == arch_snapshot"
+            )
+        return data.to_text()
+
+    def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
+        """Whether nothing above ``cosmetic`` drifted."""
+        if serialized_data == snapshot_data:
+            return True
+        if self.exact:
+            return False
+        try:
+            severity = diff(Trace.from_text(snapshot_data), Trace.from_text(serialized_data)).severity
+        except FormatError:
+            return False
+        return severity is None or severity <= Severity.COSMETIC
+
+    def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
+        """The drift in words."""
+        yield from explain_mismatch(str(snapshot_data), str(serialized_data)).splitlines()
+
+    @classmethod
+    def dirname(cls, *, test_location: PyTestLocation) -> str:
+        """The folder of one test module's snapshots."""
+        if cls.folder is None:
+            return super().dirname(test_location=test_location)
+        module = Path(test_location.filepath)
+        where = os.path.relpath(module.parent, cls.project)
+        inside = Path(*(part for part in Path(where).parts if part != ".."))
+        return str(cls.folder / inside / module.stem)
+
+    @classmethod
+    def discovery_dirname(cls, *, test_location: PyTestLocation) -> str:
+        """In one folder for the project a module only ever claims, and cleans up, its own files."""
+        if cls.folder is None:
+            return super().discovery_dirname(test_location=test_location)
+        return cls.dirname(test_location=test_location)
+
+    def discover_snapshots(
+        self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
+    ) -> SnapshotCollections:
+        """The ``.arch`` files of a test site; files of any other kind are nobody's business."""
+        found = super().discover_snapshots(test_location=test_location, ignore_extensions=ignore_extensions)
+        own = SnapshotCollections()
+        for collection in found:
+            if self.is_snapshot_location(location=collection.location):
+                own.add(collection)
+        return own
+
+    @classmethod
+    def write_snapshot_collection(
+        cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
+    ) -> None:
+        """Write a file whole or not at all."""
+        target = Path(snapshot_collection.location)
+        text = str(next(iter(snapshot_collection)).data)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+            os.chmod(name, 0o644)
+            os.replace(name, target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def verdict_of_mismatch(before: str, after: str, name: str = "") -> str:
+    """The first line of ``explain_mismatch``."""
+    if before:
+        try:
+            return verdict(diff(Trace.from_text(before), Trace.from_text(after)), name)
+        except FormatError:
+            pass
+    return explain_mismatch(before, after, name).partition("\n")[0]
+
+
+def explain_mismatch(before: str, after: str, name: str = "") -> str:
+    """What changed from a snapshot's text to a trace's text, and what to do about it."""
+    if not before:
+        return f"no snapshot is recorded yet\ndo: look the model over, then {UPDATE}"
+    try:
+        drift = diff(Trace.from_text(before), Trace.from_text(after))
+    except FormatError as error:
+        return f"the snapshot cannot be read: {error}\ndo: restore the file, or record it anew: {UPDATE}"
+    return f"{explain(drift, name)}\ndo: mend the model, or accept the drift: {UPDATE}"
+
+
+def keep_snapshots(item: pytest.Function) -> None:
+    """Count every snapshot of a failed test as used.
+
+    A test that failed before it came to its snapshots has not used them, and syrupy would delete them on
+    ``--snapshot-update``.
+    """
+    location = PyTestLocation(item)
+    session: Any = item.config._syrupy  # type: ignore[attr-defined]
+    assertion = SnapshotAssertion(
+        session=session,
+        extension_class=ArchSnapshotExtension,
+        test_location=location,
+        update_snapshots=False,
+    )
+    asserted = {
+        result.snapshot_location
+        for other in session._assertions
+        if other.test_location == location
+        for result in other.executions.values()
+    }
+    extension = assertion.extension
+    for collection in extension.discover_snapshots(test_location=location):
+        path = collection.location
+        is_own = ArchSnapshotExtension.matches_test_location(
+            test_location=location, snapshot_location=path
+        ) and location.matches_snapshot_name(Path(path).stem)
+        if is_own and path not in asserted:
+            assertion.executions[len(assertion.executions)] = AssertionResult(
+                snapshot_location=path,
+                snapshot_name=Path(path).stem,
+                asserted_data=None,
+                recalled_data=None,
+                created=False,
+                updated=False,
+                success=False,
+                exception=None,
+                test_location=location,
+            )
