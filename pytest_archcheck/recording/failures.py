@@ -12,7 +12,8 @@ _SHOWN = 5
 def explain_failure(recorder: Recorder, error: BaseException, device: str) -> str:
     """The message for a forward that raised on a device."""
     model = recorder.clone.__class__.__name__
-    frame = recorder.frames[-1] if recorder.frames else None
+    failure = recorder.failure
+    frame = failure[1] if failure is not None and failure[0] is error else None
     where = frame.owner.module.name or "the root" if frame else "before the first layer"
     lines = [f"{model} failed at {where} while it was recorded on {device}"]
     if frame is not None:

@@ -10,6 +10,7 @@ Requirements this module meets:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
 from typing import Any, cast
@@ -70,6 +71,7 @@ class Recorder(TorchFunctionMode):
         self.device = torch.device(device)
         self.calls: list[Call | None] = []
         self.frames: list[Frame] = []
+        self.failure: tuple[BaseException, Frame] | None = None
         self.state, self._state_refs = state_of(clone)
         self.modules, self._owners = owners_of(clone, self.state)
         self._numbers: dict[str, int] = {}
@@ -80,7 +82,9 @@ class Recorder(TorchFunctionMode):
         self._device_name = None if self.device.type == "cpu" else str(self.device)
         for module, owner in self._owners.items():
             module.register_forward_pre_hook(self._enter(owner), with_kwargs=True)
-            module.register_forward_hook(self._leave(owner), prepend=True, with_kwargs=True)
+            module.register_forward_hook(
+                self._leave(owner), prepend=True, with_kwargs=True, always_call=True
+            )
 
     @property
     def all_state(self) -> tuple[StateTensor, ...]:
@@ -172,9 +176,15 @@ class Recorder(TorchFunctionMode):
     def _leave(self, owner: Owner) -> Callable[..., Any]:
         def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
             with _plain_torch():
-                frame = self.frames.pop()
-                while frame.owner is not owner:  # the model caught an error in a module below
+                error = sys.exc_info()[1]
+                if not self.frames or self.frames[-1].owner is not owner:
+                    frame = Frame(owner, owner.calls, -1)  # a pre-hook of the user's raised
+                else:
                     frame = self.frames.pop()
+                if output is None and error is not None:  # it raised; the model may catch that
+                    if self.failure is None or self.failure[0] is not error:
+                        self.failure = (error, frame)
+                    return None
                 if frame.slot < 0:
                     return None
                 name = owner.module.name or "."

@@ -1,0 +1,138 @@
+"""The longest weighted path on nets small enough to count by hand."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pytest_archcheck import UsageError, trace
+
+
+class Net(nn.Module):
+    """Linear layers ``a`` to ``f`` of width 4 and whatever forward a test gives it."""
+
+    def __init__(self, forward):
+        super().__init__()
+        for name in "abcdef":
+            setattr(self, name, nn.Linear(4, 4))
+        self.run = forward
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def depth(forward, convention="paper"):
+    return trace(Net(forward), (2, 4)).depth(convention)
+
+
+def test_matlabs_three_examples():
+    """MATLAB's definition: a logistic regression is 1, a two-layer MLP 2, a residual net its longest path."""
+
+    def residual(self, x):
+        x = self.b(self.a(x)) + x
+        x = self.d(self.c(x)) + self.e(x)
+        return self.f(self.f(x))
+
+    assert depth(lambda self, x: self.a(x).sigmoid()) == 1
+    assert depth(lambda self, x: self.b(self.a(x).relu())) == 2
+    assert depth(residual) == 6
+
+
+def test_a_branch_in_parallel_does_not_add():
+    assert depth(lambda self, x: torch.cat([self.a(x), self.c(self.b(x))])) == 2
+
+
+def test_a_sum_with_itself_is_no_shortcut():
+    assert depth(lambda self, x: self.b(self.a(x) + self.a(x))) == 2
+
+
+def test_a_product_of_two_activations_is_no_layer():
+    """``q @ k.T`` has no parameter."""
+    assert depth(lambda self, x: self.a(x) @ self.b(x).T @ self.c(x)) == 1
+
+
+def test_a_reshaped_weight_is_still_a_weight():
+    assert depth(lambda self, x: x @ self.a.weight.t().reshape(4, 4)) == 1
+
+
+def test_a_broadcast_gate_is_left_out_by_paper_and_counted_by_longest_path():
+    """Squeeze-and-excitation (arXiv 1709.01507): what scales the channels is not depth."""
+
+    def forward(self, x):
+        hidden = self.a(x)
+        gate = self.c(self.b(hidden.mean(0, keepdim=True)).relu()).sigmoid()
+        return self.d(hidden * gate)
+
+    assert depth(forward) == 2
+    assert depth(forward, "longest-path") == 4
+
+
+def test_a_product_of_equals_is_no_gate():
+    """A gated linear unit multiplies two halves of one width: both are depth."""
+    assert depth(lambda self, x: self.c(self.b(self.a(x)) * self.d(x))) == 3
+
+
+def test_a_gate_of_full_size_that_was_reduced_on_the_way_is_a_gate():
+    def forward(self, x):
+        hidden = self.a(x)
+        gate = self.c(self.b(hidden.mean(0, keepdim=True))).expand(2, 4)
+        return hidden * gate
+
+    assert depth(forward) == 1
+    assert depth(forward, "longest-path") == 3
+
+
+def test_a_dead_end_does_not_count():
+    def forward(self, x):
+        self.c(self.b(self.a(x)))
+        return self.d(x)
+
+    assert depth(forward) == 1
+
+
+def test_recurrent_layers_count_stacked_layers_and_cells_count_once():
+    lstm = trace(nn.LSTM(4, 4, num_layers=3), (7, 2, 4))
+
+    class Cells(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = nn.GRUCell(4, 4)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            state = x[0]
+            for step in x:
+                state = self.cell(step, state)
+            return self.head(state)
+
+    assert lstm.depth("paper") == 3
+    assert trace(Cells(), (5, 2, 4)).depth("paper") == 2
+
+
+def test_a_functional_convolution_counts():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.kernel = nn.Parameter(torch.zeros(8, 3, 3, 3))
+            self.weight = nn.Parameter(torch.zeros(10, 8))
+
+        def forward(self, x):
+            x = F.conv2d(x, self.kernel).mean((2, 3))
+            return F.linear(x, self.weight)
+
+    functional = trace(Functional(), (1, 3, 8, 8))
+
+    assert functional.depth("paper") == 2
+    assert functional.depth("convolutions") == 1
+    assert functional.macs == 6 * 6 * 8 * 27 + 80
+
+
+def test_a_deep_chain_needs_no_recursion():
+    chain = trace(lambda: nn.Sequential(*[nn.Linear(2, 2) for _ in range(3000)]), (1, 2))
+
+    assert chain.depth("paper") == 3000
+
+
+def test_an_unknown_convention_names_the_nearest_and_all():
+    with pytest.raises(UsageError, match=r"unknown depth convention 'papers': did you mean 'paper'\? .*leaf-modules"):
+        depth(lambda self, x: self.a(x), "papers")

@@ -1,0 +1,96 @@
+"""What is said when a model cannot be recorded."""
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from pytest_archcheck import RecordingError, UsageError, trace
+
+
+def test_inputs_that_do_not_fit_name_the_layer_and_what_it_wanted():
+    """The message has the layer, its config, what it wanted and got, and torch's own words."""
+    with pytest.raises(RecordingError) as caught:
+        trace(torchvision.models.resnet18, (1, 1, 224, 224))
+
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "ResNet failed at conv1 while it was recorded on cpu"
+    assert "layer:  Conv2d(in_channels=3, out_channels=64, kernel_size=(7, 7)" in lines[1]
+    assert lines[2] == "  wanted: [N,3,H,W]: 3 channels"
+    assert lines[3] == "  got:    [1,1,224,224]"
+    assert "RuntimeError" in lines[4]
+    assert "the trace so far: nothing ran before it" in lines[5]
+    assert lines[-1].startswith("  do: ")
+
+
+def test_the_trace_so_far_is_shown():
+    """A break in the middle shows the last layers that worked."""
+    net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(9, 2))
+
+    with pytest.raises(RecordingError) as caught:
+        trace(net, (2, 4))
+
+    text = str(caught.value)
+    assert "failed at 2 " in text
+    assert "wanted: […,9]: 9 features last" in text
+    assert "got:    [2,8]" in text
+    assert "the trace so far, last 2 of 2 calls:" in text
+    assert "    0 Linear(in_features=4, out_features=8)(%in:input) -> [2,8]" in text
+
+
+def test_something_that_is_no_model_is_told():
+    with pytest.raises(UsageError, match=r"trace\(\) was given int '7': give an nn.Module"):
+        trace(7, (1, 3))
+
+
+def test_a_factory_that_raises_is_told():
+    def broken():
+        raise ValueError("no such config")
+
+    with pytest.raises(RecordingError, match="broken raised while it built the model: ValueError: no such config"):
+        trace(broken, (1, 3))
+
+
+def test_a_factory_that_needs_arguments_is_told():
+    with pytest.raises(RecordingError, match=r"Linear cannot be called without arguments: .*as in lambda: Linear"):
+        trace(nn.Linear, (1, 3))
+
+
+def test_a_factory_that_returns_no_module_is_told():
+    with pytest.raises(RecordingError, match="returned dict, not an nn.Module"):
+        trace(dict, (1, 3))
+
+
+def test_an_output_without_tensors_is_told():
+    class Silent(nn.Module):
+        def forward(self, x):
+            return None
+
+    with pytest.raises(RecordingError, match="Silent returned NoneType 'None', in which there is no tensor"):
+        trace(Silent(), (1, 3))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_scripted_model_is_told():
+    scripted = torch.jit.script(nn.Sequential(nn.Linear(4, 4)))
+
+    with pytest.raises(RecordingError, match="has no Python forward to record"):
+        trace(scripted, (2, 4))
+
+
+def test_a_lazy_model_is_told():
+    with pytest.raises(RecordingError, match="call the model once on real inputs first"):
+        trace(nn.Sequential(nn.LazyLinear(4)), (2, 4))
+
+
+def test_keyboard_interrupt_is_not_swallowed():
+    class Interrupted(nn.Module):
+        def forward(self, x):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        trace(Interrupted(), (2, 4))
+
+    assert torch.is_grad_enabled()
+    assert torch.backends.mha.get_fastpath_enabled()
+

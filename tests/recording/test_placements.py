@@ -1,0 +1,96 @@
+"""The same record wherever a model can run, and what is said where it cannot."""
+
+import pytest
+import torch
+import torchvision
+from tests.models import builder
+from torch import nn
+
+from pytest_archcheck import RecordingError, UsageError, trace
+
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+MODELS = ["alexnet", "densenet121", "efficientnet_b0", "googlenet", "resnet50", "swin_t", "vit_b_16"]
+
+
+class Branching(nn.Module):
+    """Needs values: it branches on its input."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.linear(x) if x.sum().item() < 1e9 else x
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_meta_and_cpu_give_the_same_text(name):
+    model = builder(name)()
+
+    assert trace(model, (1, 3, 224, 224), device="meta") == trace(model, (1, 3, 224, 224), device="cpu")
+
+
+@needs_cuda
+@pytest.mark.parametrize("name", MODELS)
+def test_cuda_gives_the_same_text(name):
+    model = builder(name)()
+    on_cuda = trace(model, (1, 3, 224, 224), device="cuda")
+
+    assert on_cuda.placement == "cuda"
+    assert on_cuda == trace(model, (1, 3, 224, 224), device="meta")
+    assert {p.device.type for p in model.parameters()} == {"cpu"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="auto takes CUDA here")
+def test_auto_takes_meta_where_there_is_no_cuda():
+    recorded = trace(nn.Linear(4, 4), (2, 4))
+
+    assert (recorded.placement, recorded.notes) == ("meta", ())
+
+
+def test_a_model_that_needs_values_is_recorded_on_a_real_device_and_that_is_said():
+    recorded = trace(Branching(), (2, 4))
+
+    assert recorded.placement in ("cpu", "cuda")
+    if recorded.placement == "cpu":
+        assert recorded.notes[-1].startswith("meta: Branching failed at the root")
+
+
+def test_placement_and_notes_are_not_part_of_the_record():
+    linear = nn.Linear(4, 4)
+    first, second = trace(linear, (2, 4), device="meta"), trace(linear, (2, 4), device="cpu")
+
+    assert first.placement != second.placement
+    assert first == second
+    assert first.to_text() == second.to_text()
+
+
+def test_a_named_placement_is_not_left_for_another():
+    with pytest.raises(RecordingError, match="failed at the root while it was recorded on meta"):
+        trace(Branching(), (2, 4), device="meta")
+
+
+def test_a_model_without_values_cannot_run_on_cpu_and_that_is_said():
+    with torch.device("meta"):
+        model = nn.Linear(4, 4)
+
+    with pytest.raises(RecordingError, match="its tensors are on meta and have no values to run with on cpu"):
+        trace(model, (2, 4), device="cpu")
+
+
+def test_an_unknown_device_is_told():
+    with pytest.raises(UsageError, match="device='gpu' is none of auto, meta, cpu, cuda or cuda:0"):
+        trace(nn.Linear(4, 4), (2, 4), device="gpu")
+
+
+def test_a_missing_cuda_device_is_told():
+    with pytest.raises(UsageError, match=r"device='cuda:99': this machine has \d+ CUDA device"):
+        trace(nn.Linear(4, 4), (2, 4), device="cuda:99")
+
+
+def test_a_factory_that_cannot_build_on_meta_is_built_plainly():
+    """RegNet calls ``.item()`` in its constructor; it is still recorded on meta."""
+    recorded = trace(torchvision.models.regnet_y_400mf, (1, 3, 224, 224), device="meta")
+
+    assert recorded.depth("paper") == 50
+    assert recorded.params.total == torchvision.models.RegNet_Y_400MF_Weights.DEFAULT.meta["num_params"]

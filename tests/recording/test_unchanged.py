@@ -1,0 +1,195 @@
+"""The user's model is the same bytes after a trace, whatever happened."""
+
+import copy
+import random
+import threading
+
+import numpy
+import pytest
+import torch
+import torchvision
+from torch import nn
+
+from pytest_archcheck import RecordingError, trace
+
+
+def fingerprint(model):
+    """Everything of a model that a recording could disturb."""
+    return (
+        [(k, v.clone(), v.data_ptr(), v._version) for k, v in model.state_dict().items()],
+        [(n, p.requires_grad, p.grad, id(p)) for n, p in model.named_parameters()],
+        [(n, m.training, id(m), sorted(m.__dict__)) for n, m in model.named_modules()],
+        [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), "forward" in m.__dict__)
+            for m in model.modules()
+        ],
+    )
+
+
+def assert_same(before, after):
+    for (k, v, address, version), (k2, v2, address2, version2) in zip(before[0], after[0], strict=True):
+        assert (k, address, version) == (k2, address2, version2)
+        assert torch.equal(v, v2)
+    assert before[1:] == after[1:]
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+@pytest.mark.parametrize("train", [False, True])
+def test_a_recording_leaves_no_mark(device, train):
+    """Batch norm statistics, flags, hooks and gradients stay, also when recorded in training mode."""
+    model = torchvision.models.mobilenet_v3_small()
+    model.train(not train)
+    model.features[0][1].eval()
+    before = fingerprint(model)
+
+    trace(model, (2, 3, 64, 64), device=device, train=train)
+
+    assert_same(before, fingerprint(model))
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_an_exception_at_any_layer_leaves_no_mark(device):
+    """An error is injected at every layer call in turn."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 2)
+    )
+    for index in range(len(model)):
+        broken = model[index]
+
+        def fail(module, args):
+            raise RuntimeError("injected")
+
+        handle = broken.register_forward_pre_hook(fail)
+        before = fingerprint(model)
+        with pytest.raises(RecordingError, match="injected"):
+            trace(model, (1, 3, 8, 8), device=device, train=True)
+        assert_same(before, fingerprint(model))
+        handle.remove()
+
+
+def test_the_random_state_stays():
+    """Python's, NumPy's and torch's, also when a factory draws weights and a dropout draws masks."""
+    states = random.getstate(), numpy.random.get_state()[1].tolist(), torch.get_rng_state()
+
+    def factory():
+        random.random(), numpy.random.rand()
+        return nn.Sequential(nn.Linear(4, 4), nn.Dropout())
+
+    trace(factory, (2, 4), device="cpu", train=True)
+
+    assert random.getstate() == states[0]
+    assert numpy.random.get_state()[1].tolist() == states[1]
+    assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_grad_mode_and_default_device_stay():
+    model = nn.Linear(4, 4)
+
+    trace(model, (2, 4))
+
+    assert torch.is_grad_enabled()
+    assert torch.zeros(1).device.type == "cpu"
+
+
+def test_plain_tensors_lists_and_bound_methods_are_the_models_own_again():
+    """A model that keeps tensors and methods in plain attributes and writes to them in its forward."""
+
+    class Keeper(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+            self.register_buffer("steps", torch.zeros(1))
+            self.cache = [torch.ones(4)]
+            self.seen = []
+            self.act = self.activate
+
+        def activate(self, x):
+            self.seen.append(1)
+            return x.relu()
+
+        def forward(self, x):
+            self.steps += 1
+            self.cache.append(x)
+            self.last = x
+            return self.act(self.linear(x)) + self.cache[0]
+
+    model = Keeper()
+    for device in ("meta", "cpu"):
+        trace(model, (2, 4), device=device)
+
+    assert model.steps.item() == 0
+    assert [tensor.device.type for tensor in model.cache] == ["cpu"]
+    assert model.seen == []
+    assert not hasattr(model, "last")
+    assert model.act.__self__ is model
+
+
+def test_the_users_input_tensors_stay():
+    """A forward that writes to its input writes to a copy."""
+
+    class Writer(nn.Module):
+        def forward(self, x):
+            return x.mul_(2)
+
+    mine = torch.ones(2, 4)
+
+    trace(Writer(), mine, device="cpu")
+
+    assert torch.equal(mine, torch.ones(2, 4))
+    assert not hasattr(mine, "_archcheck_source")
+
+
+def test_a_model_is_usable_after_a_failed_meta_attempt():
+    """RetinaNet keeps its anchors as plain tensors and cannot run on meta."""
+    model = torchvision.models.detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None).eval()
+    images = [torch.zeros(3, 64, 64)]
+    expected = [tuple(v.shape) for v in model(images)[0].values()]
+
+    with pytest.raises(RecordingError):
+        trace(model, [(3, 64, 64)], device="meta")
+
+    assert [tuple(v.shape) for v in model(images)[0].values()] == expected
+
+
+def test_threads_can_record_one_model_at_once():
+    """Eight threads, one model: it stays as it was, and all agree."""
+    model = torchvision.models.resnet18()
+    before = fingerprint(model)
+    texts, errors = [], []
+
+    def record():
+        try:
+            texts.extend(trace(model, (1, 3, 32, 32)).record_text for _ in range(5))
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=record) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert not errors
+    assert len(texts) == 40
+    assert len(set(texts)) == 1
+    assert_same(before, fingerprint(model))
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_a_clone_shares_parameters_with_the_model_on_a_real_device():
+    """Recording on cpu copies no parameter."""
+    from pytest_archcheck.recording.clone import Cloner
+
+    model = torchvision.models.resnet18()
+    clone = Cloner("cpu").module(model)
+
+    pairs = zip(model.parameters(), clone.parameters(), strict=True)
+    assert all(mine.data_ptr() == theirs.data_ptr() and mine is not theirs for mine, theirs in pairs)
+    buffers = zip(model.buffers(), clone.buffers(), strict=True)
+    assert all(mine.data_ptr() != theirs.data_ptr() for mine, theirs in buffers)
+
+
+def test_a_deep_copy_has_the_same_trace():
+    model = torchvision.models.resnet18()
+
+    assert trace(copy.deepcopy(model), (1, 3, 32, 32)) == trace(model, (1, 3, 32, 32))
