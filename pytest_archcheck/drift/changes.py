@@ -13,7 +13,7 @@ from pytest_archcheck.drift.severity import (
     presence_severity,
 )
 from pytest_archcheck.drift.writer import same_value, spec_text, value_text
-from pytest_archcheck.records import Call, LayerCall, Module, Ref, StateTensor, TensorSpec, Value, input_refs
+from pytest_archcheck.records import Call, LayerCall, Module, Op, Ref, StateTensor, TensorSpec, Value, input_refs
 from pytest_archcheck.traces import Trace
 
 ABSENT = "absent"
@@ -62,7 +62,8 @@ class _Comparison:
 
     def _outputs(self) -> Iterator[Change]:
         before, after = self.before.outputs, self.after.outputs
-        yield from _leaves(before, after, "output ", Severity.BREAKING, cause=not self.touched)
+        follows = self.touched or _shapes(self.before.inputs) != _shapes(self.after.inputs)
+        yield from _leaves(before, after, "output ", Severity.BREAKING, cause=not follows)
         for old, new in zip(before, after, strict=False):
             if not self._same_ref(old.source, new.source):
                 cause = not (self._is_gone(old.source) or self._is_new(new.source))
@@ -101,7 +102,7 @@ class _Comparison:
         new = {tensor.name: tensor for tensor in self.after.state}
         for name in dict.fromkeys((*old, *new)):
             first, second = old.get(name), new.get(name)
-            cause = name.rpartition(".")[0] not in self.touched
+            cause = not self._is_touched(name.rpartition(".")[0])
             if first is None or second is None:
                 tensor = first or second
                 assert tensor is not None
@@ -110,6 +111,12 @@ class _Comparison:
                 yield Change(name, tensor.kind, states[0], states[1], severity, cause)
             else:
                 yield from _same_name(first, second, cause)
+
+    def _is_touched(self, name: str) -> bool:
+        """Whether a module, or one that holds it, came, went or changed."""
+        while name and name not in self.touched:
+            name = name.rpartition(".")[0]
+        return bool(name)
 
     # -- calls -------------------------------------------------------------------------------------
 
@@ -126,14 +133,20 @@ class _Comparison:
             yield from found
 
     def _presence(self, old: Call | None, new: Call | None) -> Change:
+        """A call that came or went; with a whole module, the module is the cause and its inside follows."""
         call = old or new
         assert call is not None
+        others = {module.name for module in (self.after if new is None else self.before).modules}
+        owner = call.module.name if isinstance(call, LayerCall) else call.scope
+        above = owner.rpartition(".")[0] if isinstance(call, LayerCall) else owner
+        cause = above in others
         severity = presence_severity(call)
+        if owner not in others and cause and isinstance(call, LayerCall) and not call.atomic:
+            severity = Severity.BEHAVIOUR
         if old is None:
-            return Change(call.id, "call", ABSENT, _kind(call), severity)
-        is_declared = any(m.name == call.name for m in self.after.modules)
-        gone = "declared, not called" if is_declared and isinstance(call, LayerCall) else ABSENT
-        return Change(call.id, "call", _kind(call), gone, severity)
+            return Change(call.id, "call", ABSENT, _kind(call), severity, cause)
+        gone = ABSENT if owner not in others or isinstance(call, Op) else "declared, not called"
+        return Change(call.id, "call", _kind(call), gone, severity, cause)
 
     def _call(self, old: Call, new: Call) -> Iterator[Change]:
         own: list[Change] = []

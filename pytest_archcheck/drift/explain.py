@@ -62,7 +62,8 @@ def _totals(before: Trace, after: Trace) -> Iterator[str]:
         if old == new:
             same.append(f"{label} {new:,}")
         else:
-            yield f"{label}: {old:,} → {new:,} {_percent(old, new)}".rstrip()
+            share = f" ({_percent(old, new)})" if label in ("parameters", "MACs") else ""
+            yield f"{label}: {old:,} → {new:,}{share}"
     if spec_text(before.output) == spec_text(after.output):
         same.append(f"output {spec_text(after.output)}")
     if same:

@@ -39,9 +39,9 @@ def read(text: str) -> Trace:
         FormatError: the text is not valid; the message names the line and what was expected.
     """
     reader = _Reader()
-    lines = text.splitlines()
-    if not lines:
-        raise FormatError("line 1: the text is empty; expected 'archcheck 0'")
+    lines = text.removesuffix("\n").split("\n")
+    if not text:
+        raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'")
     for number, line in enumerate(lines, start=1):
         try:
             reader.line(number, Tokens(line))
@@ -160,7 +160,9 @@ class _Reader:
             raise FormatError("line 2: expected the line of the model")
         if not self.outputs:
             raise FormatError("the text ends before the first line 'output'; is it cut off?")
-        specs: dict[str, tuple[TensorSpec, ...]] = {f"in:{s.path}": (s,) for s in self.inputs}
+        specs: dict[str, tuple[TensorSpec, ...]] = {
+            f"in:{spec.path}": (TensorSpec(spec.shape, spec.dtype),) for spec in self.inputs
+        }
         own: dict[str, list[StateTensor]] = {}
         for tensor in self.state:
             own.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)

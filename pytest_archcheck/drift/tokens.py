@@ -52,7 +52,8 @@ class Tokens:
         """The present token, which has to be the expected one, and step past it."""
         found = self.peek()
         if self.kind() == "end" or (expected and found != expected):
-            fail(f"expected {expected or 'more'}, found {found or 'the end of the line'}")
+            wanted = repr(expected) if expected else "more"
+            fail(f"expected {wanted}, found {repr(found) if found else 'the end of the line'}")
         self.at += 1
         return found
 

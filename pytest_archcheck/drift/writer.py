@@ -141,7 +141,7 @@ def _ref_text(ref: Ref) -> str:
 
 def _symbol_text(symbol: Symbol) -> str:
     plain = _PLAIN_SYMBOL.fullmatch(symbol.name) and symbol.name not in _RESERVED
-    return symbol.name if plain else "`" + symbol.name.replace("`", "'") + "`"
+    return symbol.name if plain else "`" + re.sub(r"[`\n\r]", "'", symbol.name) + "`"
 
 
 _WRITERS: dict[type, Callable[..., str]] = {

@@ -1,0 +1,189 @@
+"""MACs against torchvision's metadata, torch's own counter, ptflops and hand-derived truth."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from tests.models import builder, recorded
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from pytest_archcheck import trace
+
+# Weights of IMAGENET1K whose transforms crop to 224 (299 for Inception), so that ``_ops`` is for our input.
+CLASSIFIERS = [
+    "alexnet",
+    "convnext_tiny",
+    "densenet121",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "maxvit_t",
+    "mnasnet1_0",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "regnet_x_400mf",
+    "regnet_y_400mf",
+    "resnet50",
+    "resnext50_32x4d",
+    "shufflenet_v2_x1_0",
+    "squeezenet1_1",
+    "swin_t",
+    "vgg11",
+    "vit_b_32",
+    "wide_resnet50_2",
+]
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_macs_and_parameters_are_what_torchvision_publishes(name):
+    """``_ops`` in 10⁹ to its three decimals; ``num_params`` exactly (GoogLeNet's are without its heads)."""
+    meta = torchvision.models.get_model_weights(name).IMAGENET1K_V1.meta
+
+    assert round(recorded(name).macs / 1e9, 3) == meta["_ops"]
+    assert recorded(name).status == "complete"
+    if name != "googlenet":
+        assert recorded(name).params.total == meta["num_params"]
+
+
+def counted_by_torch(model, shape):
+    """torch's FLOP counter, halved, on meta with gradients on, where it knows every kernel."""
+    with torch.device("meta"):
+        model, x = model(), torch.empty(shape)
+    with FlopCounterMode(display=False) as counter:
+        model.train(False)(x)
+    return counter.get_total_flops() // 2
+
+
+@pytest.mark.parametrize("name", ["vit_b_16", "swin_t", "resnet18", "densenet121", "convnext_tiny"])
+def test_macs_are_what_torchs_counter_says_on_meta(name):
+    assert recorded(name).macs == counted_by_torch(builder(name), (1, 3, 224, 224))
+
+
+def test_vit_is_counted_whole():
+    """Peers say 0.173 G; the truth is 17.56 G."""
+    assert recorded("vit_b_16").macs == 17_563_828_224
+
+
+def test_ptflops_is_higher_by_what_it_adds():
+    """ptflops' ``pytorch`` backend adds norms, activations, pooling and bias: 1.825 G instead of 1.814 G."""
+    from ptflops import get_model_complexity_info
+
+    model = torchvision.models.resnet18()
+    theirs, _ = get_model_complexity_info(
+        model, (3, 224, 224), as_strings=False, print_per_layer_stat=False, backend="pytorch"
+    )
+
+    assert 0 < (theirs - recorded("resnet18").macs) / theirs < 0.01
+
+
+CASES = {
+    "conv": (lambda: nn.Conv2d(3, 8, 3, stride=2, padding=1), (2, 3, 9, 9), 2 * 25 * 8 * 27),
+    "grouped": (lambda: nn.Conv2d(8, 16, 3, groups=4), (1, 8, 6, 6), 16 * 16 * 2 * 9),
+    "depthwise": (lambda: nn.Conv1d(8, 8, 5, groups=8), (1, 8, 12), 8 * 8 * 5),
+    "volume": (lambda: nn.Conv3d(2, 4, 3), (1, 2, 5, 5, 5), 27 * 4 * 54),
+    "transposed": (lambda: nn.ConvTranspose2d(4, 6, 3, stride=2), (1, 4, 5, 5), 25 * 4 * 6 * 9),
+    "same": (lambda: nn.Conv2d(3, 4, 3, padding="same"), (1, 3, 7, 7), 49 * 4 * 27),
+    "linear": (lambda: nn.Linear(5, 7), (2, 3, 5), 2 * 3 * 35),
+    "embedding": (lambda: nn.Embedding(9, 4), None, 0),
+    "lstm": (lambda: nn.LSTM(6, 5, num_layers=2), (4, 3, 6), 12 * 4 * (30 + 25 + 25 + 25)),
+    "bilstm": (lambda: nn.LSTM(6, 5, bidirectional=True), (4, 3, 6), 12 * 2 * 4 * (30 + 25)),
+    "gru": (lambda: nn.GRU(6, 5), (4, 3, 6), 12 * 3 * (30 + 25)),
+    "norm": (lambda: nn.BatchNorm2d(4), (1, 4, 3, 3), 0),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_layers_cost_what_a_hand_derives(case):
+    from pytest_archcheck import spec
+
+    factory, shape, macs = CASES[case]
+    counted = trace(factory, shape or spec(2, 3, dtype="int64"))
+
+    assert counted.macs == macs
+    assert counted.status == "complete"
+
+
+class Function(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+        self.w = nn.Parameter(torch.zeros(6, 5))
+
+    def forward(self, x):
+        return self.function(x, self.w)
+
+
+FUNCTIONS = {
+    "matmul": (lambda x, w: x @ w, 2 * 4 * 6 * 5),
+    "batched": (lambda x, w: x @ x.transpose(1, 2), 2 * 4 * 4 * 6),
+    "bmm": (lambda x, w: torch.bmm(x, x.mT), 2 * 4 * 4 * 6),
+    "baddbmm": (lambda x, w: torch.baddbmm(torch.zeros(1), x, x.mT), 2 * 4 * 4 * 6),
+    "addmm": (lambda x, w: torch.addmm(torch.zeros(5), x[0], w), 4 * 6 * 5),
+    "einsum": (lambda x, w: torch.einsum("bij,jk->bik", x, w), 2 * 4 * 6 * 5),
+    "tensordot": (lambda x, w: torch.tensordot(x, w, dims=1), 2 * 4 * 6 * 5),
+    "linear": (lambda x, w: F.linear(x, w.t()), 2 * 4 * 6 * 5),
+    "attention": (lambda x, w: F.scaled_dot_product_attention(x, x, x), 2 * 4 * 4 * (6 + 6)),
+    "elementwise": (lambda x, w: (x * 2 + 1).relu(), 0),
+}
+
+
+@pytest.mark.parametrize("case", FUNCTIONS)
+def test_functions_cost_what_a_hand_derives(case):
+    function, macs = FUNCTIONS[case]
+    counted = trace(Function(function), (2, 4, 6))
+
+    assert counted.macs == macs
+    assert counted.status == "complete"
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("cross", [False, True])
+def test_attention_costs_what_torchs_counter_says(batch_first, cross):
+    """Self-attention and cross-attention with other widths for keys and values."""
+    wide = {"kdim": 24, "vdim": 40} if cross else {}
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(32, 4, batch_first=batch_first, **wide)
+
+        def forward(self, q):
+            k = q.new_zeros(*q.shape[:2], 24) if cross else q
+            v = q.new_zeros(*q.shape[:2], 40) if cross else q
+            return self.attention(q, k, v, need_weights=False)[0]
+
+    assert trace(Attend, (3, 5, 32)).macs == counted_by_torch(Attend, (3, 5, 32))
+
+
+def test_what_has_no_formula_makes_the_count_partial_and_is_named():
+    """Never a silent 0."""
+    counted = trace(Function(lambda x, w: torch.cdist(x, x)), (2, 4, 6))
+
+    assert counted.macs == 0
+    assert counted[":cdist"].macs is None
+    assert counted.status == "partial: :cdist not counted"
+
+
+def test_a_function_that_is_not_torchs_own_makes_the_count_partial():
+    """A custom kernel may do anything."""
+
+    def align(x, w):
+        return torchvision.ops.roi_align(x[:, :, None], [torch.tensor([[0.0, 0.0, 2.0, 2.0]])], 2)
+
+    counted = trace(Function(align), (1, 4, 6), device="cpu")
+
+    assert counted.status == "partial: :torchvision.roi_align not counted"
+
+
+def test_a_tensor_from_nowhere_makes_the_count_partial():
+    """What NumPy computed in between cannot be seen."""
+    counted = trace(
+        Function(lambda x, w: torch.from_numpy((x @ w).detach().numpy() * 2)), (1, 4, 6), device="cpu"
+    )
+
+    assert counted.status == "partial: opaque:0 not counted"
+
+
+def test_a_composite_module_has_no_macs_of_its_own():
+    assert recorded("resnet18")["layer1.0"].macs is None

@@ -1,0 +1,45 @@
+"""Numbers as people write them."""
+
+import pytest
+
+from pytest_archcheck import UsageError
+from pytest_archcheck.costs.quantities import quantity
+
+
+@pytest.mark.parametrize(
+    ("stated", "inside", "outside"),
+    [
+        (1000, [1000], [999, 1001]),
+        ("1.81G", [1_805_000_000, 1_814_073_344, 1_815_000_000], [1_804_999_999, 1_815_000_001]),
+        ("11.7M", [11_689_512], [11_749_999 + 2, 11_649_999]),
+        ("25 M", [24_500_000, 25_500_000], [24_499_999]),
+        ("44.6 MiB", [46_796_608], [46_700_000]),
+        ("1_000", [1000], [1001]),
+    ],
+)
+def test_a_string_stands_for_half_of_its_last_digit(stated, inside, outside):
+    wanted = quantity(stated)
+
+    assert all(wanted.allows(number) for number in inside)
+    assert not any(wanted.allows(number) for number in outside)
+
+
+def test_a_relative_tolerance_replaces_it():
+    assert quantity(100, rel=0.05).allows(105)
+    assert not quantity(100, rel=0.05).allows(106)
+
+
+@pytest.mark.parametrize(
+    ("stated", "options", "message"),
+    [
+        ("a lot", {}, "'a lot' is no number; write one like"),
+        ("1.8X", {}, "is no number; write one like"),
+        (True, {}, "True is no number"),
+        (-1, {}, "it must be finite and not negative"),
+        (float("nan"), {}, "it must be finite"),
+        (1, {"rel": 5}, "rel=5 is no share between 0 and 1"),
+    ],
+)
+def test_what_is_no_number_is_told(stated, options, message):
+    with pytest.raises(UsageError, match=message):
+        quantity(stated, **options)

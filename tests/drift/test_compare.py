@@ -1,0 +1,365 @@
+"""Changes of real models: each is told by layer, attribute, before and after, severity, cause first.
+
+The mutations are bugs that reached users; what happened where is in the comment beside each.
+"""
+
+import copy
+import sys
+
+import pytest
+import torch
+import torchvision
+from tests.models import builder, recorded
+from torch import nn
+
+from pytest_archcheck import Trace, diff, trace
+from pytest_archcheck.drift import Severity
+
+sys.path.insert(0, "examples/resnet")
+IMAGE = (1, 3, 224, 224)
+
+
+def mutated(name, change, **options):
+    """The drift from one of torchvision's models to the same with a change."""
+    model = builder(name)()
+    after = copy.deepcopy(model)
+    after = change(after) or after
+    return diff(trace(model, IMAGE, **options), trace(after, IMAGE, **options))
+
+
+def told(drift):
+    return [
+        (change.layer, change.attribute, change.before, change.after, str(change.severity))
+        for change in drift.causes
+    ]
+
+
+def move_the_stride(model):
+    """ResNet v1.5 to v1; pytorch/vision issues 1266 and 606."""
+    for stage in (model.layer2, model.layer3, model.layer4):
+        stage[0].conv1.stride, stage[0].conv2.stride = (2, 2), (1, 1)
+
+
+def test_the_v1_stride_names_six_convolutions():
+    """Shapes that follow are consequences; parameters, keys and the output stay."""
+    drift = mutated("resnet50", move_the_stride)
+
+    assert told(drift) == [
+        (f"layer{n}.0.{conv}", "stride", before, after, "behaviour")
+        for n in (2, 3, 4)
+        for conv, before, after in (("conv1", "(1, 1)", "(2, 2)"), ("conv2", "(2, 2)", "(1, 1)"))
+    ]
+    assert {change.layer for change in drift.consequences} == {
+        f"layer{n}.0.{name}" for n in (2, 3, 4) for name in ("conv1", "bn1", "relu")
+    }
+    assert drift.before.params == drift.after.params
+    assert drift.after.macs == 3_857_973_248
+    assert drift.verdict == (
+        "ResNet drifted: layer2.0.conv1 stride (1, 1) → (2, 2) and 5 more · behaviour · MACs −5.7 %"
+    )
+    assert str(drift).splitlines()[0] == drift.verdict
+    assert "unchanged: parameters 25,557,032 · state-dict keys 320 · depth (paper) 50 · output [1,1000]" in str(drift)
+
+
+def test_the_example_is_torchvisions_resnet50():
+    """Written from the paper's table with torchvision's attribute names: nothing above cosmetic."""
+    from resnet import resnet50
+
+    ours = trace(resnet50, IMAGE)
+    drift = diff(recorded("resnet50"), ours)
+
+    assert drift.severity == Severity.COSMETIC
+    assert ("the model", "class", "torchvision.models.resnet.ResNet", "resnet.ResNet", "cosmetic") in told(drift)
+
+
+def test_the_example_with_the_papers_strides_is_not():
+    from resnet import resnet50
+
+    drift = diff(recorded("resnet50"), trace(lambda: resnet50("1x1"), IMAGE))
+    causes = [change for change in drift.causes if change.severity > Severity.COSMETIC]
+
+    assert drift.severity == Severity.BEHAVIOUR
+    assert [change.layer for change in causes] == [
+        f"layer{n}.0.{conv}" for n in (2, 3, 4) for conv in ("conv1", "conv2")
+    ]
+    assert round(100 * (drift.after.macs / drift.before.macs - 1), 1) == -5.7
+    assert {t.name for t in drift.before.state} == {t.name for t in drift.after.state}
+
+
+def relu_to_gelu(model):
+    model.layer1[0].relu = nn.GELU()
+
+
+def batch_norm_eps(model):  # pytorch/vision 8250, 2933
+    model.layer1[0].bn1.eps = 1e-3
+
+
+def batch_norm_momentum(model):
+    model.layer1[0].bn1.momentum = 0.01
+
+
+def kernel(model):  # pytorch/vision 906
+    model.layer1[0].conv1 = nn.Conv2d(64, 64, 5, padding=2, bias=False)
+
+
+def dilation(model):  # Detectron 388
+    model.layer4[1].conv1.dilation, model.layer4[1].conv1.padding = (2, 2), (2, 2)
+
+
+def freeze(model):  # pytorch/vision 3394, 3905, 5443
+    model.fc.bias.requires_grad_(False)
+
+
+def ceil_mode(model):
+    model.maxpool.ceil_mode = True
+    model.maxpool.padding = 0
+
+
+def padding_mode(model):
+    model.conv1.padding_mode = "reflect"
+
+
+def classes(model):
+    model.fc = nn.Linear(512, 10)
+
+
+def half(model):
+    model.fc.weight = nn.Parameter(model.fc.weight.half())
+    model.fc.bias = nn.Parameter(model.fc.bias.half())
+    model.fc.register_forward_pre_hook(lambda module, args: (args[0].half(),))
+
+
+CAUSES = {
+    relu_to_gelu: [("layer1.0.relu", "class", "ReLU", "GELU", "behaviour")],
+    batch_norm_eps: [("layer1.0.bn1", "eps", "1e-05", "0.001", "behaviour")],
+    batch_norm_momentum: [("layer1.0.bn1", "momentum", "0.1", "0.01", "training")],
+    kernel: [
+        ("layer1.0.conv1", "kernel_size", "(3, 3)", "(5, 5)", "behaviour"),
+        ("layer1.0.conv1", "padding", "(1, 1)", "(2, 2)", "behaviour"),
+    ],
+    dilation: [
+        ("layer4.1.conv1", "padding", "(1, 1)", "(2, 2)", "behaviour"),
+        ("layer4.1.conv1", "dilation", "(1, 1)", "(2, 2)", "behaviour"),
+    ],
+    freeze: [("fc.bias", "requires_grad", "trainable", "frozen", "training")],
+    ceil_mode: [
+        ("maxpool", "padding", "(1, 1)", "(0, 0)", "behaviour"),
+        ("maxpool", "ceil_mode", "False", "True", "behaviour"),
+    ],
+    padding_mode: [("conv1", "padding_mode", '"zeros"', '"reflect"', "behaviour")],
+    classes: [("fc", "out_features", "1000", "10", "behaviour")],
+}
+
+
+@pytest.mark.parametrize("change", CAUSES, ids=lambda change: change.__name__)
+def test_a_change_of_a_layer_is_its_cause(change):
+    assert told(mutated("resnet18", change)) == CAUSES[change]
+
+
+def test_a_change_of_the_models_output_breaks_callers():
+    """The cause is one line; the reshaped weights and the output make it breaking."""
+    drift = mutated("resnet18", classes)
+
+    assert drift.severity == Severity.BREAKING
+    assert drift.verdict.startswith("ResNet drifted: fc out_features 1000 → 10 · breaking")
+    assert ("fc.weight", "[1000,512]", "[10,512]") in [
+        (change.layer, change.before, change.after) for change in drift.consequences
+    ]
+
+
+def test_a_change_of_dtype_is_told():
+    drift = mutated("resnet18", half)
+
+    assert ("fc.weight", "shape", "[1000,512]", "float16[1000,512]", "breaking") in told(drift)
+
+
+def test_a_lost_residual_is_told():
+    """The shortcut is there and is not added; delira 91."""
+
+    def forward(self, x):
+        return self.relu(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
+
+    def change(model):
+        model.layer1[1].forward = forward.__get__(model.layer1[1])
+
+    drift = mutated("resnet18", change)
+
+    assert told(drift) == [("layer1.1:add", "call", "add", "absent", "behaviour")]
+    assert drift.before.params == drift.after.params
+    assert drift.before.macs == drift.after.macs
+    assert drift.consequences[0].layer == "layer1.1.relu#2"
+
+
+def test_a_residual_of_the_wrong_tensor_is_told():
+    """``x + x`` instead of ``x + shortcut``: seen in the data flow only; vnet.pytorch 12."""
+
+    def forward(self, x):
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        return self.relu(out + out)
+
+    def change(model):
+        model.layer1[1].forward = forward.__get__(model.layer1[1])
+
+    drift = mutated("resnet18", change)
+
+    assert told(drift) == [("layer1.1:add", "input 2", "layer1.0.relu#2", "layer1.1.bn2", "behaviour")]
+
+
+def test_a_layer_that_is_declared_and_not_called_is_told():
+    """A norm defined in the constructor and forgotten in the forward; transformers 17785."""
+
+    def forward(self, x):
+        out = self.conv2(self.relu(self.bn1(self.conv1(x))))
+        return self.relu(out + x)
+
+    def change(model):
+        model.layer1[1].forward = forward.__get__(model.layer1[1])
+
+    drift = mutated("resnet18", change)
+
+    assert told(drift) == [("layer1.1.bn2", "call", "BatchNorm2d", "declared, not called", "behaviour")]
+
+
+def test_another_number_of_heads_is_told():
+    """Same parameters, same shapes; fvcore 153."""
+
+    def change(model):
+        attention = model.encoder.layers[0].self_attention
+        attention.num_heads, attention.head_dim = 6, 128
+
+    drift = mutated("vit_b_16", change)
+
+    assert told(drift) == [
+        ("encoder.layers.encoder_layer_0.self_attention", "num_heads", "12", "6", "behaviour")
+    ]
+
+
+def test_a_dropout_rate_matters_in_training_only():
+    def change(model):
+        model.classifier[0].p = 0.2
+
+    assert told(mutated("alexnet", change)) == [("classifier.0", "p", "0.5", "0.2", "training")]
+
+
+def test_an_untied_weight_is_told():
+    """transformers 43429, 48154."""
+
+    class Tied(nn.Module):
+        def __init__(self, tie):
+            super().__init__()
+            self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 9, bias=False)
+            if tie:
+                self.head.weight = self.embed.weight
+
+        def forward(self, x):
+            return self.head(self.embed(x))
+
+    ids = torch.zeros(1, 3, dtype=torch.int64)
+    drift = diff(trace(Tied(True), ids), trace(Tied(False), ids))
+
+    assert told(drift) == [("head.weight", "tied to", "embed.weight", "its own", "training")]
+
+
+def test_pre_norm_and_post_norm_are_told_apart():
+    """The same layers in another order; gluon-nlp 1488."""
+
+    def layer(norm_first):
+        return nn.TransformerEncoderLayer(32, 4, 64, batch_first=True, norm_first=norm_first)
+
+    drift = diff(trace(layer(False), (1, 5, 32)), trace(layer(True), (1, 5, 32)))
+
+    assert drift.severity == Severity.BEHAVIOUR
+    assert ("norm1", "input", ":add", "in:src", "behaviour") in told(drift)
+
+
+def test_exchanged_outputs_are_told():
+    """Two heads of one shape, returned in the other order; vision 8743."""
+
+    class Heads(nn.Module):
+        def __init__(self, exchanged):
+            super().__init__()
+            self.a, self.b, self.exchanged = nn.Linear(4, 2), nn.Linear(4, 2), exchanged
+
+        def forward(self, x):
+            a, b = self.a(x), self.b(x)
+            return (b, a) if self.exchanged else (a, b)
+
+    drift = diff(trace(Heads(False), (1, 4)), trace(Heads(True), (1, 4)))
+
+    assert ("output [0]", "source", "a", "b", "behaviour") in told(drift)
+
+
+def test_a_longer_stage_is_told_by_its_block():
+    """ResNet-18 to -34: the blocks that came, not their fifty layers, are the causes."""
+    drift = diff(recorded("resnet18"), recorded("resnet34"))
+
+    assert [(c.layer, c.before) for c in drift.causes if c.attribute == "call"] == [
+        (name, "absent")
+        for name in (
+            ["layer1.2", "layer2.2", "layer2.3", "layer3.2", "layer3.3", "layer3.4", "layer3.5", "layer4.2"]
+        )
+    ]
+    assert "depth (paper): 18 → 34" in str(drift)
+    assert len(str(drift).splitlines()) < 40
+
+
+def in_place_sum(model):
+    def forward(self, x):
+        identity = x
+        out = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        out = torch.add(out, identity)
+        return self.relu(out)
+
+    model.layer1[1].forward = forward.__get__(model.layer1[1])
+
+
+def attributes_in_another_order(model):
+    block = model.layer1[0]
+    block._modules["conv1"] = block._modules.pop("conv1")
+
+
+def out_of_place_activation(model):
+    model.relu.inplace = False
+
+
+def renamed_class(model):
+    class Block(type(model.layer1[0])):
+        pass
+
+    model.layer1[0].__class__ = Block
+
+
+@pytest.mark.parametrize(
+    ("change", "severity"),
+    [
+        (in_place_sum, None),
+        (attributes_in_another_order, Severity.COSMETIC),
+        (out_of_place_activation, Severity.COSMETIC),
+        (renamed_class, Severity.COSMETIC),
+        (lambda model: model.train(), None),
+        (lambda model: model.half().float(), None),
+    ],
+)
+def test_a_refactoring_is_no_drift_above_cosmetic(change, severity):
+    assert mutated("resnet18", change).severity == severity
+
+
+def test_no_drift_is_falsy():
+    drift = diff(recorded("resnet18"), Trace.from_text(recorded("resnet18").to_text()))
+
+    assert not drift
+    assert drift.changes == ()
+    assert str(drift) == "ResNet: no drift"
+
+
+def test_train_and_eval_are_told_apart():
+    model = torchvision.models.resnet18()
+    drift = diff(trace(model, IMAGE), trace(model, (2, *IMAGE[1:]), train=True))
+
+    assert told(drift)[0] == ("the model", "mode", "eval", "train", "behaviour")
+    assert ("in:x", "tensor", "[1,3,224,224]", "[2,3,224,224]", "behaviour") in told(drift)
+
+
+def test_only_traces_can_be_compared():
+    with pytest.raises(TypeError, match=r"diff\(\) compares two traces and was given Linear; make one with trace"):
+        diff(nn.Linear(1, 1), recorded("resnet18"))

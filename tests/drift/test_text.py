@@ -1,0 +1,187 @@
+"""The ``.arch`` text: canonical, readable, and back to an equal trace."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.models import recorded
+from torch import nn
+
+from pytest_archcheck import FormatError, Trace, spec, trace
+from pytest_archcheck.drift.reader import read
+from pytest_archcheck.drift.tokens import Tokens
+from pytest_archcheck.drift.writer import value_text
+from pytest_archcheck.records import Ref, Symbol
+
+MODELS = ["alexnet", "densenet121", "efficientnet_b0", "googlenet", "resnet50", "swin_t", "vit_b_16"]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_text_reads_back_to_an_equal_trace(name):
+    """Equal as a record, as text with derived numbers, and in every question put to it."""
+    original = recorded(name)
+    back = Trace.from_text(original.to_text())
+
+    assert back == original
+    assert back.to_text() == original.to_text()
+    assert back.macs == original.macs
+    assert back.stages == original.stages
+    assert [back.depth(c) for c in ("paper", "leaf-modules", "weighted")] == [
+        original.depth(c) for c in ("paper", "leaf-modules", "weighted")
+    ]
+    assert [call.inputs for call in back.calls] == [call.inputs for call in original.calls]
+
+
+def test_a_reviewer_can_read_it():
+    """One line a call, references by name, totals last."""
+    lines = recorded("resnet18").to_text().splitlines()
+
+    assert lines[:6] == [
+        "archcheck 0",
+        "model torchvision.models.resnet.ResNet(groups=1) eval",
+        "in:x [1,3,224,224]",
+        "conv1 Conv2d(in_channels=3, out_channels=64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), "
+        "bias=False)(%in:x) -> [1,64,112,112]  # params 9408 macs 118013952",
+        "bn1 BatchNorm2d(num_features=64)(%conv1) -> [1,64,112,112]  # params 128",
+        "relu ReLU(inplace=True)(%bn1) -> [1,64,112,112]",
+    ]
+    assert "layer1.0:add(%layer1.0.bn2, %maxpool) -> [1,64,56,56]" in lines
+    assert lines[-1] == (
+        "# total params 11689512 trainable 11689512 buffers 9620 macs 1814073344 (complete) depth.paper 18"
+    )
+
+
+def test_derived_numbers_are_not_the_record():
+    """A formula of ours that is mended must not turn a committed snapshot red."""
+    text = recorded("resnet18").to_text()
+    edited = text.replace("macs 1814073344", "macs 7").replace("# params 9408", "# params 1")
+
+    assert edited != text
+    assert Trace.from_text(edited) == recorded("resnet18")
+    assert Trace.from_text(edited).macs == 1_814_073_344
+
+
+def test_everything_awkward_survives():
+    """Odd names, several outputs, frozen, tied and unsaved state, dtypes, keyword arguments."""
+
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.add_module("a b", nn.LSTM(4, 4))
+            self.add_module("relu(x)", nn.ReLU())
+            self.add_module("7", nn.Linear(4, 4).requires_grad_(False))
+            self.never = nn.ModuleDict({"None": nn.Linear(2, 2)})
+            self.again = self.never
+            self.register_buffer("scratch", torch.zeros(3), persistent=False)
+            self.constant = torch.ones(4)
+
+        def forward(self, ids, *, mask=None, mode='quo"te'):
+            x = nn.functional.one_hot(ids, 4).float() + self.constant
+            out, (hidden, cell) = self._modules["a b"](x)
+            out = self._modules["7"](self._modules["relu(x)"](out[:, -1:, ...] * mask))
+            return {"out": out, "state": [hidden, cell], mode: torch.where(mask > 0, float("-inf"), cell)}
+
+    odd = trace(Odd(), spec(3, 2, dtype="int64", high=4), kwargs={"mask": (1, 2, 4)}, device="cpu")
+    back = Trace.from_text(odd.to_text())
+
+    assert back == odd
+    assert back.to_text() == odd.to_text()
+    assert [output.path for output in back.outputs] == [o.path for o in odd.outputs]
+    assert '"a b" LSTM(' in odd.to_text()
+    assert "param 7.weight [4,4] frozen" in odd.to_text()
+    assert "buffer scratch [3] unsaved" in odd.to_text()
+    assert "module again = never" in odd.to_text()
+    assert "const 0 [4]" in odd.to_text()
+
+
+def test_equality_is_for_traces_only():
+    """Any other type gets its own say, which syrupy relies on."""
+    assert recorded("resnet18").__eq__("text") is NotImplemented
+    assert recorded("resnet18") != "text"
+    assert recorded("resnet18") != recorded("resnet34")
+    assert hash(recorded("resnet18")) == hash(Trace.from_text(recorded("resnet18").to_text()))
+
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.from_regex(r"[A-Za-z_][\w.]{0,20}", fullmatch=True).map(Symbol)
+    | st.text(alphabet="abc<>.locals\u2028", min_size=1).map(Symbol)
+    | st.builds(Ref, st.text(alphabet="ab.c#:0 \"\\é@", min_size=1), st.integers(0, 9))
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner).map(tuple) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(values)
+def test_any_value_reads_back(value):
+    """Every value of a record has one spelling, and the reader turns it back."""
+    from pytest_archcheck.drift.reader import _value
+
+    text = value_text(value)
+    tokens = Tokens(text)
+    back = _value(tokens)
+    tokens.end()
+
+    assert "\n" not in text
+    assert value_text(back) == text
+    assert back == value
+
+
+@given(st.text())
+def test_no_text_crashes_the_reader(text):
+    """Random text is a format error, whatever it holds."""
+    for candidate in (text, f"archcheck 0\nmodel Net() eval\n{text}"):
+        with pytest.raises(FormatError):
+            read(candidate)
+
+
+TINY = """archcheck 0
+model Net() eval
+in:x [1,3]
+fc Linear(in_features=3, out_features=2)(%in:x) -> [1,2]
+output %fc [1,2]
+param fc.weight [2,3]
+"""
+
+
+def test_a_small_text_is_valid():
+    """The broken ones below are this one with one fault each."""
+    assert read(TINY).macs == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("archcheck 0", "hello", "line 1: not an .arch file, expected 'archcheck 0'"),
+        ("archcheck 0", "archcheck 9", "line 1: format version 9, this release reads 0; record the snapshot again"),
+        ("model Net() eval\n", "", "line 2: expected 'model', found 'in:x'"),
+        ("eval", "test", "line 2: expected eval or train, found test"),
+        ("in:x [1,3]", "<<<<<<< HEAD", "line 3: cannot read from column 1: '<<<<<<< HEAD'"),
+        ("in:x [1,3]", "in:x [1,three]", "line 3: expected a dimension, found three"),
+        ("(%in:x)", "(%in:y)", "line 4: %in:y refers to a tensor that nothing in the text makes"),
+        ("-> [1,2]", "-> [1,2", "line 4: expected ',', found the end of the line"),
+        ("fc Linear(in_features=3, ", "fc Linear(in_features=3 ", "line 4: expected ',', found 'out_features'"),
+        ("output %fc [1,2]", "output fc", "line 5: expected a reference like %conv1, found nothing"),
+        ("output %fc [1,2]\n", "", "the text ends before the first line 'output'; is it cut off?"),
+        ("param fc.weight [2,3]", "param fc.weight [2,3] frosen", "line 6: unexpected frosen"),
+    ],
+)
+def test_a_broken_text_is_one_error_with_its_line(old, new, message):
+    assert old in TINY
+
+    with pytest.raises(FormatError) as caught:
+        read(TINY.replace(old, new, 1))
+
+    assert message in str(caught.value)
+
+
+def test_an_empty_text_is_told():
+    with pytest.raises(FormatError, match="line 1: the text is empty"):
+        read("")
