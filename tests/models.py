@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import torchvision
 
 from pytest_archcheck import Trace, trace
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "resnet"
+"""The example project: a ResNet written from the paper, with its tests and snapshots."""
 
 _OPTIONS = {
     "googlenet": {"init_weights": False},

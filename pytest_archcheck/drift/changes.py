@@ -13,7 +13,17 @@ from pytest_archcheck.drift.severity import (
     presence_severity,
 )
 from pytest_archcheck.drift.writer import same_value, spec_text, value_text
-from pytest_archcheck.records import Call, LayerCall, Module, Op, Ref, StateTensor, TensorSpec, Value, input_refs
+from pytest_archcheck.records import (
+    Call,
+    LayerCall,
+    Module,
+    Op,
+    Ref,
+    StateTensor,
+    TensorSpec,
+    Value,
+    input_refs,
+)
 from pytest_archcheck.traces import Trace
 
 ABSENT = "absent"

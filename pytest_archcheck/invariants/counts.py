@@ -147,7 +147,7 @@ def _exact(found: int, stated: Number | None, rel: float | None, unit: str) -> I
         return
     wanted = quantity(stated, rel=rel)
     if not wanted.allows(found):
-        share = f" ({100 * (found - wanted.value) / wanted.value:+.2f} %)" if wanted.value else ""
+        share = f" ({100 * float(found / wanted.value - 1):+.2f} %)" if wanted.value else ""
         yield Violation(
             "the model",
             f"{wanted.text} {unit}",

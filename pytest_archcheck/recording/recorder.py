@@ -82,9 +82,7 @@ class Recorder(TorchFunctionMode):
         self._device_name = None if self.device.type == "cpu" else str(self.device)
         for module, owner in self._owners.items():
             module.register_forward_pre_hook(self._enter(owner), with_kwargs=True)
-            module.register_forward_hook(
-                self._leave(owner), prepend=True, with_kwargs=True, always_call=True
-            )
+            module.register_forward_hook(self._leave(owner), prepend=True, with_kwargs=True, always_call=True)
 
     @property
     def all_state(self) -> tuple[StateTensor, ...]:

@@ -4,11 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision
-from tests.models import builder, recorded
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pytest_archcheck import trace
+from tests.models import builder, recorded
 
 # Weights of IMAGENET1K whose transforms crop to 224 (299 for Inception), so that ``_ops`` is for our input.
 CLASSIFIERS = [
@@ -47,7 +47,7 @@ def test_macs_and_parameters_are_what_torchvision_publishes(name):
 
 
 def counted_by_torch(model, shape):
-    """torch's FLOP counter, halved, on meta with gradients on, where it knows every kernel."""
+    """Torch's FLOP counter, halved, on meta with gradients on, where it knows every kernel."""
     with torch.device("meta"):
         model, x = model(), torch.empty(shape)
     with FlopCounterMode(display=False) as counter:
@@ -66,7 +66,7 @@ def test_vit_is_counted_whole():
 
 
 def test_ptflops_is_higher_by_what_it_adds():
-    """ptflops' ``pytorch`` backend adds norms, activations, pooling and bias: 1.825 G instead of 1.814 G."""
+    """Ptflops' ``pytorch`` backend adds norms, activations, pooling and bias: 1.825 G instead of 1.814 G."""
     from ptflops import get_model_complexity_info
 
     model = torchvision.models.resnet18()

@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torchvision
-from tests.models import recorded
 from torch import nn
 
 from pytest_archcheck import trace
+from tests.models import recorded
 
 
 @pytest.mark.parametrize("name", ["alexnet", "densenet121", "resnet50", "vgg11", "vit_b_16"])

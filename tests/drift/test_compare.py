@@ -4,18 +4,16 @@ The mutations are bugs that reached users; what happened where is in the comment
 """
 
 import copy
-import sys
 
 import pytest
 import torch
 import torchvision
-from tests.models import builder, recorded
 from torch import nn
 
 from pytest_archcheck import Trace, diff, trace
 from pytest_archcheck.drift import Severity
+from tests.models import EXAMPLE, builder, recorded
 
-sys.path.insert(0, "examples/resnet")
 IMAGE = (1, 3, 224, 224)
 
 
@@ -58,21 +56,28 @@ def test_the_v1_stride_names_six_convolutions():
         "ResNet drifted: layer2.0.conv1 stride (1, 1) → (2, 2) and 5 more · behaviour · MACs −5.7 %"
     )
     assert str(drift).splitlines()[0] == drift.verdict
-    assert "unchanged: parameters 25,557,032 · state-dict keys 320 · depth (paper) 50 · output [1,1000]" in str(drift)
+    assert (
+        "unchanged: parameters 25,557,032 · state-dict keys 320 · depth (paper) 50 · output [1,1000]"
+        in str(drift)
+    )
 
 
-def test_the_example_is_torchvisions_resnet50():
+def test_the_example_is_torchvisions_resnet50(monkeypatch):
     """Written from the paper's table with torchvision's attribute names: nothing above cosmetic."""
+    monkeypatch.syspath_prepend(EXAMPLE)
     from resnet import resnet50
 
     ours = trace(resnet50, IMAGE)
     drift = diff(recorded("resnet50"), ours)
 
     assert drift.severity == Severity.COSMETIC
-    assert ("the model", "class", "torchvision.models.resnet.ResNet", "resnet.ResNet", "cosmetic") in told(drift)
+    assert ("the model", "class", "torchvision.models.resnet.ResNet", "resnet.ResNet", "cosmetic") in told(
+        drift
+    )
 
 
-def test_the_example_with_the_papers_strides_is_not():
+def test_the_example_with_the_papers_strides_is_not(monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLE)
     from resnet import resnet50
 
     drift = diff(recorded("resnet50"), trace(lambda: resnet50("1x1"), IMAGE))
@@ -242,7 +247,7 @@ def test_a_dropout_rate_matters_in_training_only():
 
 
 def test_an_untied_weight_is_told():
-    """transformers 43429, 48154."""
+    """Transformers 43429, 48154."""
 
     class Tied(nn.Module):
         def __init__(self, tie):
@@ -361,5 +366,7 @@ def test_train_and_eval_are_told_apart():
 
 
 def test_only_traces_can_be_compared():
-    with pytest.raises(TypeError, match=r"diff\(\) compares two traces and was given Linear; make one with trace"):
+    with pytest.raises(
+        TypeError, match=r"diff\(\) compares two traces and was given Linear; make one with trace"
+    ):
         diff(nn.Linear(1, 1), recorded("resnet18"))

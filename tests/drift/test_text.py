@@ -4,7 +4,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.models import recorded
 from torch import nn
 
 from pytest_archcheck import FormatError, Trace, spec, trace
@@ -12,6 +11,7 @@ from pytest_archcheck.drift.reader import read
 from pytest_archcheck.drift.tokens import Tokens
 from pytest_archcheck.drift.writer import value_text
 from pytest_archcheck.records import Ref, Symbol
+from tests.models import recorded
 
 MODELS = ["alexnet", "densenet121", "efficientnet_b0", "googlenet", "resnet50", "swin_t", "vit_b_16"]
 
@@ -110,7 +110,7 @@ scalars = (
     | st.text()
     | st.from_regex(r"[A-Za-z_][\w.]{0,20}", fullmatch=True).map(Symbol)
     | st.text(alphabet="abc<>.locals\u2028", min_size=1).map(Symbol)
-    | st.builds(Ref, st.text(alphabet="ab.c#:0 \"\\é@", min_size=1), st.integers(0, 9))
+    | st.builds(Ref, st.text(alphabet='ab.c#:0 "\\é@', min_size=1), st.integers(0, 9))
 )
 values = st.recursive(
     scalars,
@@ -160,14 +160,22 @@ def test_a_small_text_is_valid():
     ("old", "new", "message"),
     [
         ("archcheck 0", "hello", "line 1: not an .arch file, expected 'archcheck 0'"),
-        ("archcheck 0", "archcheck 9", "line 1: format version 9, this release reads 0; record the snapshot again"),
+        (
+            "archcheck 0",
+            "archcheck 9",
+            "line 1: format version 9, this release reads 0; record the snapshot again",
+        ),
         ("model Net() eval\n", "", "line 2: expected 'model', found 'in:x'"),
         ("eval", "test", "line 2: expected eval or train, found test"),
         ("in:x [1,3]", "<<<<<<< HEAD", "line 3: cannot read from column 1: '<<<<<<< HEAD'"),
         ("in:x [1,3]", "in:x [1,three]", "line 3: expected a dimension, found three"),
         ("(%in:x)", "(%in:y)", "line 4: %in:y refers to a tensor that nothing in the text makes"),
         ("-> [1,2]", "-> [1,2", "line 4: expected ',', found the end of the line"),
-        ("fc Linear(in_features=3, ", "fc Linear(in_features=3 ", "line 4: expected ',', found 'out_features'"),
+        (
+            "fc Linear(in_features=3, ",
+            "fc Linear(in_features=3 ",
+            "line 4: expected ',', found 'out_features'",
+        ),
         ("output %fc [1,2]", "output fc", "line 5: expected a reference like %conv1, found nothing"),
         ("output %fc [1,2]\n", "", "the text ends before the first line 'output'; is it cut off?"),
         ("param fc.weight [2,3]", "param fc.weight [2,3] frosen", "line 6: unexpected frosen"),

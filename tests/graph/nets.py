@@ -31,5 +31,11 @@ def wide_resnet(depth, factor):
             stride = 2 if stage and index == 0 else 1
             layers.append(WideBlock(inputs, width * factor, stride))
             inputs = width * factor
-    layers += [nn.BatchNorm2d(inputs), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, 10)]
+    layers += [
+        nn.BatchNorm2d(inputs),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(inputs, 10),
+    ]
     return nn.Sequential(*layers)

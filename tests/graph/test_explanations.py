@@ -1,8 +1,7 @@
 """What an explanation of a depth says."""
 
-from tests.models import recorded
-
 from pytest_archcheck.reports.depth import render_depth
+from tests.models import recorded
 
 
 def test_the_counted_layers_are_grouped():

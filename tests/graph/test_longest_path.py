@@ -134,5 +134,7 @@ def test_a_deep_chain_needs_no_recursion():
 
 
 def test_an_unknown_convention_names_the_nearest_and_all():
-    with pytest.raises(UsageError, match=r"unknown depth convention 'papers': did you mean 'paper'\? .*leaf-modules"):
+    with pytest.raises(
+        UsageError, match=r"unknown depth convention 'papers': did you mean 'paper'\? .*leaf-modules"
+    ):
         depth(lambda self, x: self.a(x), "papers")

@@ -2,9 +2,9 @@
 
 import pytest
 import torchvision
-from tests.models import builder, image, recorded
 
 from pytest_archcheck import trace
+from tests.models import builder, image, recorded
 
 # name: paper, longest-path, convolutions, parameter-modules. Sources: arXiv 1409.1556 (VGG), 1512.03385 (ResNet),
 # 1611.05431 (ResNeXt), 1605.07146 (Wide ResNet), 1608.06993 (DenseNet), 1409.4842 (GoogLeNet); MATLAB's table of
@@ -76,7 +76,8 @@ def test_the_question_of_every_newcomer():
     resnet = recorded("resnet18")
 
     assert [
-        resnet.depth(convention) for convention in ("leaf-modules", "parameter-modules", "weighted", "paper", "blocks")
+        resnet.depth(convention)
+        for convention in ("leaf-modules", "parameter-modules", "weighted", "paper", "blocks")
     ] == [52, 41, 21, 18, 8]
 
 
@@ -93,7 +94,9 @@ def test_depth_does_not_depend_on_auxiliary_heads():
 
 def test_layers_that_did_not_run_are_named():
     """In eval mode GoogLeNet's auxiliary heads are declared and not called."""
-    left_out = {left.name: left.reason for left in recorded("googlenet").explain_depth("convolutions").left_out}
+    left_out = {
+        left.name: left.reason for left in recorded("googlenet").explain_depth("convolutions").left_out
+    }
 
     assert left_out["aux1.conv.conv"] == "declared, did not run"
 

@@ -47,12 +47,16 @@ def test_a_factory_that_raises_is_told():
     def broken():
         raise ValueError("no such config")
 
-    with pytest.raises(RecordingError, match="broken raised while it built the model: ValueError: no such config"):
+    with pytest.raises(
+        RecordingError, match=r"broken raised while it built the model: ValueError: no such config"
+    ):
         trace(broken, (1, 3))
 
 
 def test_a_factory_that_needs_arguments_is_told():
-    with pytest.raises(RecordingError, match=r"Linear cannot be called without arguments: .*as in lambda: Linear"):
+    with pytest.raises(
+        RecordingError, match=r"Linear cannot be called without arguments: .*as in lambda: Linear"
+    ):
         trace(nn.Linear, (1, 3))
 
 
@@ -93,4 +97,3 @@ def test_keyboard_interrupt_is_not_swallowed():
 
     assert torch.is_grad_enabled()
     assert torch.backends.mha.get_fastpath_enabled()
-

@@ -95,7 +95,9 @@ def test_values_are_the_same_every_time():
 
 
 def test_too_many_arguments_are_told_before_anything_runs():
-    with pytest.raises(RecordingError, match=r"the inputs do not fit: Linear\.forward\(.*too many positional"):
+    with pytest.raises(
+        RecordingError, match=r"the inputs do not fit: Linear\.forward\(.*too many positional"
+    ):
         trace(nn.Linear(4, 4), ((2, 4), (2, 4)))
 
 

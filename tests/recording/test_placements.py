@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torchvision
-from tests.models import builder
 from torch import nn
 
 from pytest_archcheck import RecordingError, UsageError, trace
+from tests.models import builder
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 MODELS = ["alexnet", "densenet121", "efficientnet_b0", "googlenet", "resnet50", "swin_t", "vit_b_16"]

@@ -2,10 +2,10 @@
 
 import pytest
 import torchvision
-from tests.models import recorded
 from torch import nn
 
 from pytest_archcheck import trace
+from tests.models import recorded
 
 
 def test_resnet18_is_what_torchvision_publishes():

@@ -1,0 +1,45 @@
+"""Run a small project's tests as a user would."""
+
+from __future__ import annotations
+
+MODELS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=8, act=nn.ReLU):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3, padding=1)
+        self.act = act()
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x):
+        return self.head(self.act(self.conv(x)).mean((2, 3)))
+"""
+
+IMPORTS = """
+import pytest
+from torch import nn
+from models import Net
+from pytest_archcheck import *
+
+IMAGE = (1, 3, 8, 8)
+"""
+
+
+def in_process(pytester, test, *args):
+    """One test file in this process, without syrupy, whose session is global."""
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + test)
+    return pytester.runpytest_inprocess(
+        "-p", "no:syrupy", "-p", "no:randomly", "-p", "no:cacheprovider", *args
+    )
+
+
+def in_subprocess(pytester, *args):
+    """The present project in a process of its own."""
+    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *args)
+
+
+def text_of(result):
+    """Everything that a run printed."""
+    return "\n".join(result.outlines + result.errlines)

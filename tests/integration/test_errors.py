@@ -1,0 +1,178 @@
+"""Wrong use is one clear error each: what was asked, where, what was found, what to do."""
+
+import pytest
+
+from tests.integration.support import IMPORTS, MODELS, in_process, in_subprocess, text_of
+
+# decorators of a test, and what is said at collection
+WRONG_MARKS = {
+    "unknown convention": (
+        '@arch(Net, inputs=IMAGE)\n@arch_depth(2, convention="papers")',
+        "@arch_depth(2, convention='papers'): unknown depth convention 'papers': did you mean 'paper'?",
+    ),
+    "no convention": (
+        "@arch(Net, inputs=IMAGE)\n@pytest.mark.arch_depth(2)",
+        "@arch_depth(2): missing a required*argument: 'convention'; write @arch_depth(n: *convention*",
+    ),
+    "a depth that is no number": (
+        '@arch(Net, inputs=IMAGE)\n@arch_depth("18", convention="paper")',
+        "a depth is a whole number of layers, as in 18, not '18'",
+    ),
+    "a count that is no number": (
+        '@arch(Net, inputs=IMAGE)\n@arch_params("many")',
+        "@arch_params('many'): 'many' is no number; write one like \"1.81G\"",
+    ),
+    "nothing stated": (
+        "@arch(Net, inputs=IMAGE)\n@arch_macs()",
+        "@arch_macs(): nothing is stated; give a total or at_most=…",
+    ),
+    "a dimension that is none": (
+        "@arch(Net, inputs=IMAGE)\n@arch_output(1.5, 10)",
+        "1.5 in (1.5, 10) is no dimension",
+    ),
+    "two ellipses": (
+        "@arch(Net, inputs=IMAGE)\n@arch_output(..., 10, ...)",
+        "... can stand once in a shape",
+    ),
+    "shapes that are no dict": (
+        "@arch(Net, inputs=IMAGE)\n@arch_shapes([1])",
+        "@arch_shapes([[]1[]]): give a dict of name patterns and shapes",
+    ),
+    "layers that are no number": (
+        '@arch(Net, inputs=IMAGE)\n@arch_layers(Conv2d="two")',
+        "Conv2d='two': a number of layers is a whole number",
+    ),
+    "an unknown keyword": (
+        "@arch(Net, inputs=IMAGE)\n@pytest.mark.arch_size(1, tolerance=2)",
+        "@arch_size(1, tolerance=2): got an unexpected keyword argument 'tolerance'; write @arch_size(",
+    ),
+    "not a model": (
+        '@arch("resnet18", inputs=IMAGE)',
+        "@arch('resnet18', inputs=(1, 3, 8, 8), train=False): 'resnet18' is str; give an nn.Module, or a function",
+    ),
+    "no inputs": (
+        "@pytest.mark.arch.with_args(Net)",
+        "@arch(Net): missing a required*argument: 'inputs'; write @arch(model*",
+    ),
+    "inputs that are no shape": (
+        "@arch(Net, inputs=(1, -3))",
+        "inputs=(1, -3): a dimension cannot be negative",
+    ),
+    "two depths": (
+        '@arch(Net, inputs=IMAGE)\n@arch_depth(2, convention="paper")\n@arch_depth(3, convention="paper")',
+        "@arch_depth(2, convention='paper') and @arch_depth(3, convention='paper') contradict each other "
+        "on the depth under 'paper'; keep one",
+    ),
+    "two models": (
+        "@arch(Net, inputs=IMAGE)\n@arch(Net, inputs=(2, 3, 8, 8))",
+        "contradict each other on the model; keep one",
+    ),
+    "two shapes": (
+        '@arch(Net, inputs=IMAGE)\n@arch_shapes({"conv": (1, 8, 8, 8)})\n@arch_shapes({"conv": (1, 9, 8, 8)})',
+        "contradict each other on the shape of conv; keep one",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_MARKS)
+def test_a_wrong_mark_is_told_at_collection(pytester, case):
+    """Nothing runs, and the test is named."""
+    decorators, message = WRONG_MARKS[case]
+
+    result = in_process(pytester, f"{decorators}\ndef test_net():\n    pass\n")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines([f"*test_it.py::test_net: *{message}*"])
+    assert "Traceback" not in text_of(result)
+
+
+# a whole test, and what is said when it is set up
+WRONG_MODELS = {
+    "no model": (
+        '@arch_depth(2, convention="paper")\ndef test_net():\n    pass',
+        "test_it.py::test_net states or asks for an architecture and names no model; add @arch(model, inputs=…)",
+    ),
+    "no inputs": (
+        "@pytest.fixture\ndef arch_model():\n    return Net()\n\ndef test_net(arch_trace):\n    pass",
+        "test_it.py::test_net has a model and no inputs to call it with; define the fixture arch_inputs",
+    ),
+    "a factory that raises": (
+        "def broken():\n    raise ValueError('no config')\n\n"
+        "@arch(broken, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass",
+        "test_it.py::test_net: broken raised while it built the model: ValueError: no config",
+    ),
+    "a factory that returns no module": (
+        "@arch(dict, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass",
+        "test_it.py::test_net: dict returned dict, not an nn.Module; give a function that builds the model",
+    ),
+    "inputs that do not fit": (
+        "@arch(Net, inputs=(1, 4, 8, 8))\ndef test_net(arch_trace):\n    pass",
+        "test_it.py::test_net: Net failed at conv while it was recorded on cpu",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_MODELS)
+def test_a_wrong_model_is_told_at_set_up(pytester, case):
+    test, message = WRONG_MODELS[case]
+
+    result = in_process(pytester, test)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines([f"*{message}*"])
+    assert "Traceback" not in text_of(result)
+
+
+def test_inputs_that_do_not_fit_show_what_was_wanted(pytester):
+    result = in_process(
+        pytester, "@arch(Net, inputs=(1, 4, 8, 8))\n@arch_params(314)\ndef test_net():\n    pass"
+    )
+
+    result.stdout.fnmatch_lines(
+        [
+            "  layer:  Conv2d(in_channels=3, out_channels=8, *",
+            "  wanted: [[]N,3,H,W[]]: 3 channels",
+            "  got:    [[]1,4,8,8[]]",
+            "  the trace so far: nothing ran before it",
+        ]
+    )
+
+
+def test_a_wrong_mark_of_one_parameter_set_is_told_at_set_up(pytester):
+    result = in_process(
+        pytester,
+        '@pytest.mark.parametrize("n", [pytest.param(1, marks=arch_depth(2, convention="no"))])\n'
+        "@arch(Net, inputs=IMAGE)\ndef test_net(n):\n    pass",
+    )
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*unknown depth convention 'no'*"])
+
+
+def test_a_wrong_device_is_told(pytester):
+    result = in_process(
+        pytester, "@arch(Net, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass", "--arch-device=gpu"
+    )
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*device='gpu' is none of auto, meta, cpu, cuda or cuda:0*"])
+
+
+def test_the_same_errors_come_from_xdist_workers(pytester):
+    """A wrong mark, a missing model and inputs that do not fit, under ``-n 2``."""
+    pytester.makepyfile(
+        models=MODELS,
+        test_wrong_mark=IMPORTS
+        + '@arch(Net, inputs=IMAGE)\n@arch_depth(2, convention="no")\ndef test_net():\n    pass\n',
+        test_no_model=IMPORTS + "@arch_params(1)\ndef test_net():\n    pass\n",
+        test_no_fit=IMPORTS + "@arch(Net, inputs=(1, 4, 8, 8))\ndef test_net(arch_trace):\n    pass\n",
+    )
+
+    result = in_subprocess(pytester, "-n", "2", "--continue-on-collection-errors")
+    text = text_of(result)
+
+    assert "INTERNALERROR" not in text
+    assert "unknown depth convention 'no': the conventions are paper, longest-path" in text
+    assert "test_no_model.py::test_net states or asks for an architecture and names no model" in text
+    assert "Net failed at conv while it was recorded on cpu" in text
+    assert result.ret != 0

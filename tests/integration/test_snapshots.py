@@ -1,0 +1,181 @@
+"""Snapshots through syrupy, in processes of their own: new, matching, drifted, updated, and never lost."""
+
+import pytest
+
+from tests.integration.support import IMPORTS, MODELS, in_subprocess, text_of
+
+TEST = """
+import os
+WIDTH = int(os.environ.get("WIDTH", "8"))
+ACT = getattr(nn, os.environ.get("ACT", "ReLU"))
+
+@arch(lambda: Net(WIDTH, ACT), inputs=IMAGE)
+@arch_layers(Linear=1)
+def test_net(arch_trace, arch_snapshot):
+    assert not os.environ.get("BREAK"), "broken before the snapshot"
+    assert arch_trace == arch_snapshot
+
+@arch(lambda: Net(4), inputs=IMAGE)
+def test_narrow(arch_trace, arch_snapshot):
+    assert arch_trace == arch_snapshot
+"""
+
+
+@pytest.fixture
+def project(pytester, monkeypatch):
+    """A project with two committed snapshots."""
+    for name in ("WIDTH", "ACT", "BREAK"):
+        monkeypatch.delenv(name, raising=False)
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + TEST)
+    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=2)
+    return pytester
+
+
+def committed(project, folder="__snapshots__/test_it"):
+    return {path.name: path.read_text("utf-8") for path in (project.path / folder).iterdir()}
+
+
+def test_a_drift_fails_with_its_verdict_and_an_update_accepts_it(project, monkeypatch):
+    """The life of a snapshot: match, drift, explanation, update, match."""
+    before = committed(project)
+    assert set(before) == {"test_net.arch", "test_narrow.arch"}
+    in_subprocess(project).assert_outcomes(passed=2)
+
+    monkeypatch.setenv("ACT", "GELU")
+    result = in_subprocess(project)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "E *assert net drifted: act class ReLU → GELU · behaviour",
+            "*- architecture drift -*",
+            "net drifted: act class ReLU → GELU · behaviour",
+            "what changed (1):",
+            "  act class ReLU → GELU  [[]behaviour[]]",
+            "unchanged: parameters 314 · state-dict keys 4 · MACs 13,904 · depth (paper) 2 · output [[]1,10[]]",
+            "do: mend the model, or accept the drift: pytest --snapshot-update",
+        ]
+    )
+    assert committed(project) == before
+
+    in_subprocess(project, "--snapshot-update").assert_outcomes(passed=2)
+    after = committed(project)
+    assert after["test_narrow.arch"] == before["test_narrow.arch"]
+    assert "act GELU()" in after["test_net.arch"]
+    in_subprocess(project).assert_outcomes(passed=2)
+
+
+def test_a_missing_snapshot_says_how_to_record_it(pytester):
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + TEST)
+
+    result = in_subprocess(pytester)
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*assert no snapshot is recorded yet*"])
+    result.stdout.fnmatch_lines(["do: look the model over, then pytest --snapshot-update"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_failing_test_with_update_loses_no_snapshot(project, monkeypatch, workers):
+    """A body that fails before its snapshot, and a mark that fails: no file is deleted."""
+    before = committed(project)
+    monkeypatch.setenv("BREAK", "1")
+
+    in_subprocess(project, "--snapshot-update", *workers).assert_outcomes(passed=1, failed=1)
+
+    assert committed(project) == before
+
+
+def test_a_failing_mark_with_update_loses_no_snapshot(project):
+    before = committed(project)
+    test = project.path / "test_it.py"
+    test.write_text(test.read_text("utf-8").replace("Linear=1", "Linear=2"), "utf-8")
+
+    in_subprocess(project, "--snapshot-update").assert_outcomes(passed=1, failed=1)
+
+    assert committed(project) == before
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_model_that_cannot_be_recorded_with_update_loses_no_snapshot(project, monkeypatch, workers):
+    """The test fails in set-up, before there is any snapshot fixture."""
+    before = committed(project)
+    monkeypatch.setenv("WIDTH", "-1")
+
+    in_subprocess(project, "--snapshot-update", *workers).assert_outcomes(passed=1, errors=1)
+
+    assert committed(project) == before
+
+
+def test_a_removed_test_is_still_cleaned_up(project):
+    """What syrupy's users expect: the snapshot of a test that is gone goes with an update."""
+    test = project.path / "test_it.py"
+    test.write_text(test.read_text("utf-8").replace("def test_narrow", "def dont_test_narrow"), "utf-8")
+
+    in_subprocess(project, "--snapshot-update").assert_outcomes(passed=1)
+
+    assert set(committed(project)) == {"test_net.arch"}
+
+
+def test_a_broken_file_is_one_error_with_its_line(project):
+    path = project.path / "__snapshots__/test_it/test_net.arch"
+    path.write_text(path.read_text("utf-8").replace("in:x", "<<<<<<< HEAD\nin:x"), "utf-8")
+
+    result = in_subprocess(project)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["*the snapshot cannot be read: line 3: cannot read from column 1: '<<<<<<< HEAD'"]
+    )
+
+
+def test_a_cosmetic_drift_passes_and_is_rewritten_on_update(project):
+    """A renamed class computes the same."""
+    models = project.path / "models.py"
+    models.write_text(
+        models.read_text("utf-8").replace("class Net", "class Renamed") + "\nNet = Renamed\n", "utf-8"
+    )
+
+    in_subprocess(project).assert_outcomes(passed=2)
+    assert "model models.Net" in committed(project)["test_net.arch"]
+
+    in_subprocess(project, "--snapshot-update").assert_outcomes(passed=2)
+    assert "model models.Renamed" in committed(project)["test_net.arch"]
+
+
+def test_one_folder_for_the_project_keeps_modules_apart(pytester):
+    """``arch_snapshot_dir``: two test modules of one name in two folders, and nobody's file is deleted."""
+    pytester.makeini(
+        "[pytest]\narch_snapshot_dir = arch\npythonpath = .\naddopts = --import-mode=importlib\n"
+    )
+    pytester.makepyfile(models=MODELS)
+    for folder in ("a", "b"):
+        (pytester.mkdir(folder) / "test_it.py").write_text(IMPORTS + TEST, "utf-8")
+    (pytester.path / "arch").mkdir()
+    (pytester.path / "arch/README.md").write_text("ours\n", "utf-8")
+
+    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=4)
+    in_subprocess(pytester, "--snapshot-update", "a").assert_outcomes(passed=2)
+    in_subprocess(pytester, "-n", "2").assert_outcomes(passed=4)
+
+    files = sorted(str(path.relative_to(pytester.path)) for path in pytester.path.glob("arch/**/*.*"))
+    assert files == [
+        "arch/README.md",
+        "arch/a/test_it/test_narrow.arch",
+        "arch/a/test_it/test_net.arch",
+        "arch/b/test_it/test_narrow.arch",
+        "arch/b/test_it/test_net.arch",
+    ]
+
+
+def test_something_that_is_no_trace_is_told(pytester):
+    pytester.makepyfile(
+        models=MODELS, test_it=IMPORTS + "def test_net(arch_snapshot):\n    assert 3 == arch_snapshot\n"
+    )
+
+    result = in_subprocess(pytester)
+
+    result.assert_outcomes(failed=1)
+    assert (
+        "arch_snapshot compares a Trace and was given int; write assert arch_trace == arch_snapshot"
+        in text_of(result)
+    )
