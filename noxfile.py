@@ -1,0 +1,73 @@
+"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``. Needs Python 3.11 and ``pip install nox``, nothing else."""
+
+import os
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint"]
+
+# torch and torchvision belong together; other pairs break at import. Oldest supported, middle, newest.
+PAIRS = {
+    "oldest": ("2.4.1", "0.19.1", "3.11"),
+    "middle": ("2.8.0", "0.23.0", "3.12"),
+    "newest": ("2.15.0", "0.29.2", "3.13"),
+}
+
+
+def install(session: nox.Session, extra: str, which: str = "newest") -> None:
+    """This package with an extra and one pinned pair, in one step, so that nothing picks another build."""
+    torch, vision, _ = PAIRS[which]
+    session.install("-e", f".[{extra}]", f"torch=={torch}", f"torchvision=={vision}")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite on the newest torch."""
+    install(session, "test")
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+@nox.parametrize(
+    ("python", "which"), [(python, which) for which, (_, _, python) in PAIRS.items()], ids=list(PAIRS)
+)
+def matrix(session: nox.Session, which: str) -> None:
+    """The whole suite on the oldest, a middle and the newest torch: one set of snapshots for all."""
+    install(session, "test", which)
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and types."""
+    install(session, "lint,test")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: the example's suite passes; then somebody moves a stride, and it fails and says so."""
+    install(session, "demo")
+    session.chdir("examples/resnet")
+    session.log("1. The example project: two ResNets written from the paper, and what they promise.")
+    session.run("pytest", "-v")
+    session.log("2. Somebody moves the stride from the 3x3 to the 1x1 convolution. Parameters, keys and")
+    session.log("   output shape stay as they were; no other test would fail. This one does:")
+    environment = {"RESNET_STRIDE_ON": "1x1"}
+    session.run("pytest", "--tb=short", env=environment, success_codes=[1])
+    session.log("The failure above is the point of the tool: it names the six convolutions.")
+
+
+@nox.session
+def snapshots(session: nox.Session) -> None:
+    """Record the committed snapshots anew, after a look at what drifted."""
+    install(session, "test")
+    session.run("pytest", "tests/test_regression.py", "--snapshot-update", *session.posargs)
+    with session.chdir("examples/resnet"):
+        session.run("pytest", "--snapshot-update")
+    session.log(f"look them over with git diff in {os.getcwd()}")
