@@ -18,7 +18,7 @@ PAIRS = {
 
 
 def install(session: nox.Session, extra: str, which: str = "newest") -> None:
-    """This package with an extra and one pinned pair, in one step, so that nothing picks another build."""
+    """Install the package with an extra and one pinned pair, in one step, so that nothing picks another build."""
     torch, vision, _ = PAIRS[which]
     session.install("-e", f".[{extra}]", f"torch=={torch}", f"torchvision=={vision}")
 

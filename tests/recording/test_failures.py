@@ -61,7 +61,7 @@ def test_a_factory_that_needs_arguments_is_told():
 
 
 def test_a_factory_that_returns_no_module_is_told():
-    with pytest.raises(RecordingError, match=r"returned dict, not an nn\\.Module"):
+    with pytest.raises(RecordingError, match=r"returned dict, not an nn\.Module"):
         trace(dict, (1, 3))
 
 
