@@ -36,6 +36,8 @@ _ATOMS = (
     torch.device,
     torch.Size,
 )
+_ATOM_TYPES = frozenset(_ATOMS)
+_CONTAINER_TYPES = frozenset((dict, collections.OrderedDict, list, set))
 
 
 class Cloner:
@@ -72,11 +74,14 @@ class Cloner:
 
     def value(self, value: Any) -> Any:
         """The counterpart of anything that a module holds; what has no state is shared."""
-        if isinstance(value, _ATOMS):
+        kind = type(value)
+        if kind in _ATOM_TYPES or isinstance(value, _ATOMS):
             return value
         known = self._memo.get(id(value))
         if known is not None:
             return known
+        if kind in _CONTAINER_TYPES and not value:  # a module has a dozen empty dicts of hooks
+            return self._remember(value, kind())
         if isinstance(value, torch.Tensor):
             twin = self.tensor(value)
             self.tensors.append(twin)

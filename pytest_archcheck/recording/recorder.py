@@ -20,6 +20,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
+from pytest_archcheck.recording.memo import ShapeMemo
 from pytest_archcheck.recording.owners import Owner, owners_of, state_of
 from pytest_archcheck.recording.values import record_value, spec_of, tensor_leaves
 from pytest_archcheck.records import (
@@ -79,6 +80,7 @@ class Recorder(TorchFunctionMode):
         self._clock = 0
         self._others: list[StateTensor] = []
         self._kept = kept
+        self._run = ShapeMemo().call if self.device.type == "meta" else _call
         self._device_name = None if self.device.type == "cpu" else str(self.device)
         for module, owner in self._owners.items():
             module.register_forward_pre_hook(self._enter(owner), with_kwargs=True)
@@ -219,10 +221,10 @@ class Recorder(TorchFunctionMode):
         if self._device_name and raw_name in _CREATORS and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": self._device_name}
         if not self.frames or self.frames[-1].atomic or raw_name in _SETTERS:
-            return func(*args, **kwargs)
+            return self._run(func, args, kwargs)
         operands = [(tensor, tensor._version) for _, tensor in tensor_leaves((args, kwargs))]
         sources = {id(tensor): self.source(tensor) for tensor, _ in operands}
-        result = func(*args, **kwargs)
+        result = self._run(func, args, kwargs)
         makes = next(tensor_leaves(result), None) is not None
         if not makes and all(tensor._version == version for tensor, version in operands):
             return result
@@ -268,6 +270,10 @@ class Recorder(TorchFunctionMode):
             )
         )
         return result
+
+
+def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    return func(*args, **kwargs)
 
 
 def _plain_torch() -> AbstractContextManager[None]:
