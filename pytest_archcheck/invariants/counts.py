@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from pytest_archcheck.costs.quantities import quantity
 from pytest_archcheck.errors import UsageError
@@ -54,6 +55,8 @@ class Macs:
         UsageError: nothing is stated, or something that is no number.
     """
 
+    unit: ClassVar[str] = "MACs"
+
     total: Number | None = None
     rel: float | None = field(default=None, kw_only=True)
     at_most: Number | None = field(default=None, kw_only=True)
@@ -63,42 +66,47 @@ class Macs:
 
     def claims(self) -> Mapping[str, object]:
         """Total and limit, each by itself."""
-        return _stated({"MACs": self.total, "limit of MACs": self.at_most})
+        return _stated({self.unit: self.total, f"limit of {self.unit}": self.at_most})
+
+    def measure(self, trace: Trace) -> int:
+        """The number that is judged."""
+        return trace.macs
 
     def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
         """A violation where the number is not as stated, or where the count is not complete."""
-        yield from _partial(trace, "MACs")
-        yield from _exact(trace.macs, self.total, self.rel, "MACs")
-        yield from _limit(trace.macs, self.at_most, "MACs")
+        if trace.status != "complete":
+            yield Violation(
+                "the model",
+                f"a complete count of {self.unit}",
+                trace.status,
+                "what has no formula is not in the number",
+                "state the parts that are counted by other marks",
+            )
+        found = self.measure(trace)
+        yield from _exact(found, self.total, self.rel, self.unit)
+        yield from _limit(found, self.at_most, self.unit)
 
 
 @dataclass(frozen=True)
-class Flops:
+class Flops(Macs):
     """Floating-point operations of one forward, which are 2 × MACs here.
 
     Raises:
         UsageError: nothing is stated, or something that is no number.
     """
 
-    total: Number | None = None
-    rel: float | None = field(default=None, kw_only=True)
-    at_most: Number | None = field(default=None, kw_only=True)
+    unit: ClassVar[str] = "FLOPs"
 
-    def __post_init__(self) -> None:
-        _require(self.claims(), self.rel)
-
-    def claims(self) -> Mapping[str, object]:
-        """Total and limit, each by itself."""
-        return _stated({"FLOPs": self.total, "limit of FLOPs": self.at_most})
+    def measure(self, trace: Trace) -> int:
+        """Twice the MACs."""
+        return trace.flops
 
     def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
-        """A violation where the number is not as stated, or where the count is not complete."""
-        yield from _partial(trace, "FLOPs")
-        for violation in _exact(trace.flops, self.total, self.rel, "FLOPs"):
-            is_macs = self.total is not None and quantity(self.total, rel=self.rel).allows(trace.macs)
-            hint = "the number stated is the MACs; a FLOP count is 2 × MACs" if is_macs else ""
-            yield Violation(violation.where, violation.expected, violation.found, hint, violation.advice)
-        yield from _limit(trace.flops, self.at_most, "FLOPs")
+        """The same as for MACs; who stated the MACs by mistake is told so."""
+        is_macs = self.total is not None and quantity(self.total, rel=self.rel).allows(trace.macs)
+        hint = "the number stated is the MACs; a FLOP count is 2 × MACs" if is_macs and trace.macs else ""
+        for violation in super().check(trace, bindings):
+            yield replace(violation, why=hint) if hint and not violation.why else violation
 
 
 @dataclass(frozen=True)
@@ -162,14 +170,3 @@ def _limit(found: int, at_most: Number | None, unit: str) -> Iterator[Violation]
         shown = quantity(at_most).text
         advice = "raise the limit, or mend the model"
         yield Violation("the model", f"at most {shown} {unit}", f"{found:,}", "", advice)
-
-
-def _partial(trace: Trace, unit: str) -> Iterator[Violation]:
-    if trace.status != "complete":
-        yield Violation(
-            "the model",
-            f"a complete count of {unit}",
-            trace.status,
-            "what has no formula is not in the number",
-            "state the parts that are counted by other marks",
-        )

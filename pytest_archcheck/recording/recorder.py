@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import torch
 from torch import nn
@@ -39,6 +39,10 @@ _CREATORS = frozenset(
 )
 # Functions that set something about a tensor and make none.
 _SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_", "__set__"))
+
+
+# When a tensor got its value, from whom, and which recorder says so: another one may have seen it before.
+Mark: TypeAlias = "tuple[int, Ref, Recorder]"
 
 
 class Frame:
@@ -80,6 +84,7 @@ class Recorder(TorchFunctionMode):
         self._clock = 0
         self._others: list[StateTensor] = []
         self._kept = kept
+        self._foreign: dict[int, tuple[torch.Tensor, Mark]] = {}  # a global, what NumPy made
         self._run = ShapeMemo().call if self.device.type == "meta" else _call
         self._device_name = None if self.device.type == "cpu" else str(self.device)
         for module, owner in self._owners.items():
@@ -101,27 +106,36 @@ class Recorder(TorchFunctionMode):
     def source(self, tensor: torch.Tensor) -> Ref:
         """The call, input, parameter or buffer that made a tensor's present value."""
         mark = getattr(tensor, "_archcheck_source", None)
-        if mark is None:
-            mark = self._first_sight(tensor)
+        if mark is None or mark[2] is not self:
+            mark = self._foreign[id(tensor)][1] if id(tensor) in self._foreign else self._first_sight(tensor)
         if self._writes:
             written = self._writes.get(_memory(tensor))
             if written is not None and written[0] > mark[0]:
                 return written[1]
         return cast(Ref, mark[1])
 
-    def _first_sight(self, tensor: torch.Tensor) -> tuple[int, Ref]:
+    def _first_sight(self, tensor: torch.Tensor) -> Mark:
+        """Name a tensor that no recorded call made; one that is not the clone's own is not written to."""
         ref = self._state_refs.get(id(tensor))
+        is_own = ref is not None or id(tensor) in self._kept
         if ref is None:
-            kind = "const" if id(tensor) in self._kept else "opaque"
+            kind = "const" if is_own else "opaque"
             name = str(len(self._others))
             self._others.append(StateTensor(name, kind, spec_of(tensor), saved=False))
             ref = Ref(f"{kind}:{name}")
-        mark = (0, ref)
-        tensor._archcheck_source = mark  # type: ignore[attr-defined]
+        mark = (0, ref, self)
+        if is_own:
+            tensor._archcheck_source = mark  # type: ignore[attr-defined]
+        else:
+            self._foreign[id(tensor)] = (tensor, mark)
         return mark
 
     def _mark(self, tensor: torch.Tensor, ref: Ref) -> None:
-        tensor._archcheck_source = (self._clock, ref)  # type: ignore[attr-defined]
+        mark = (self._clock, ref, self)
+        if id(tensor) in self._foreign:
+            self._foreign[id(tensor)] = (tensor, mark)
+        else:
+            tensor._archcheck_source = mark  # type: ignore[attr-defined]
 
     def _mark_results(
         self, call_id: str, result: Any, operands: list[tuple[torch.Tensor, int]]

@@ -139,6 +139,25 @@ def test_the_users_input_tensors_stay():
     assert not hasattr(mine, "_archcheck_source")
 
 
+GLOBAL = torch.ones(4)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_tensors_that_are_not_the_models_stay(device):
+    """A global that the forward uses gets no mark, and means the same in every recording."""
+
+    class UsesGlobal(nn.Module):
+        def forward(self, x):
+            return (x.cpu() if x.is_cuda else x) * 2 + GLOBAL
+
+    attributes = dict(GLOBAL.__dict__)
+    first, second = trace(UsesGlobal(), (2, 4), device="cpu"), trace(UsesGlobal(), (2, 4), device=device)
+
+    assert first == second
+    assert GLOBAL.__dict__ == attributes
+    assert first.status == "partial: opaque:0 not counted"
+
+
 def test_a_model_is_usable_after_a_failed_meta_attempt():
     """RetinaNet keeps its anchors as plain tensors and cannot run on meta."""
     model = torchvision.models.detection.retinanet_resnet50_fpn(weights=None, weights_backbone=None).eval()
