@@ -93,7 +93,7 @@ def _record(
             failure = RecordingError(explain_failure(recorder, error, device))
             raise failure from error
         outputs = tuple(
-            Output(tuple(tensor.shape), spec_of(tensor).dtype, path, recorder.source(tensor))
+            Output(tuple(tensor.shape), spec_of(tensor).dtype, path, recorder.sources.of(tensor))
             for path, tensor in tensor_leaves(result)
         )
     if not outputs:

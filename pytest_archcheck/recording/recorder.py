@@ -2,10 +2,9 @@
 
 Requirements this module meets:
 
-* data flow is exact: every tensor knows the call that made it, a function that hands its argument back
-  is told apart from it, and a write in place is the new source of all that share the memory;
+* every layer call and every function called outside atomic modules is recorded, in order, with its operands;
 * nothing inside an atomic module is recorded;
-* no activation outlives the forward: sources are kept on the tensors themselves.
+* an error that the model itself catches leaves the record right.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Set
 from contextlib import AbstractContextManager
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,6 +21,7 @@ from torch.overrides import TorchFunctionMode
 from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
 from pytest_archcheck.recording.memo import ShapeMemo
 from pytest_archcheck.recording.owners import Owner, owners_of, state_of
+from pytest_archcheck.recording.sources import Operands, Sources
 from pytest_archcheck.recording.values import record_value, spec_of, tensor_leaves
 from pytest_archcheck.records import (
     Call,
@@ -41,14 +41,10 @@ _CREATORS = frozenset(
 _SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_", "__set__"))
 
 
-# When a tensor got its value, from whom, and which recorder says so: another one may have seen it before.
-Mark: TypeAlias = "tuple[int, Ref, Recorder]"
-
-
 class Frame:
     """One module call that has begun."""
 
-    __slots__ = ("args", "atomic", "inputs", "kwargs", "number", "owner", "slot", "tensors")
+    __slots__ = ("args", "atomic", "inputs", "kwargs", "number", "operands", "owner", "slot")
 
     def __init__(self, owner: Owner, number: int, slot: int) -> None:
         self.owner = owner
@@ -58,7 +54,7 @@ class Frame:
         self.args: Any = ()
         self.kwargs: Any = {}
         self.inputs: tuple[TensorSpec, ...] = ()
-        self.tensors: list[tuple[torch.Tensor, int]] = []
+        self.operands: Operands = []
 
 
 class Recorder(TorchFunctionMode):
@@ -77,14 +73,10 @@ class Recorder(TorchFunctionMode):
         self.calls: list[Call | None] = []
         self.frames: list[Frame] = []
         self.failure: tuple[BaseException, Frame] | None = None
-        self.state, self._state_refs = state_of(clone)
+        self.state, references = state_of(clone)
         self.modules, self._owners = owners_of(clone, self.state)
+        self.sources = Sources(references, kept, self.calls)
         self._numbers: dict[str, int] = {}
-        self._writes: dict[int, tuple[int, Ref]] = {}
-        self._clock = 0
-        self._others: list[StateTensor] = []
-        self._kept = kept
-        self._foreign: dict[int, tuple[torch.Tensor, Mark]] = {}  # a global, what NumPy made
         self._run = ShapeMemo().call if self.device.type == "meta" else _call
         self._device_name = None if self.device.type == "cpu" else str(self.device)
         for module, owner in self._owners.items():
@@ -94,76 +86,12 @@ class Recorder(TorchFunctionMode):
     @property
     def all_state(self) -> tuple[StateTensor, ...]:
         """Parameters and buffers, then the other tensors that the forward used."""
-        return (*self.state, *self._others)
+        return (*self.state, *self.sources.others)
 
     def mark_inputs(self, leaves: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Name the model's input tensors: the leaf at path ``x`` is ``in:x``."""
         for path, tensor in leaves:
-            self._mark(tensor, Ref(f"in:{path}"))
-
-    # -- sources of tensors ------------------------------------------------------------------------
-
-    def source(self, tensor: torch.Tensor) -> Ref:
-        """The call, input, parameter or buffer that made a tensor's present value."""
-        mark = getattr(tensor, "_archcheck_source", None)
-        if mark is None or mark[2] is not self:
-            mark = self._foreign[id(tensor)][1] if id(tensor) in self._foreign else self._first_sight(tensor)
-        if self._writes:
-            written = self._writes.get(_memory(tensor))
-            if written is not None and written[0] > mark[0]:
-                return written[1]
-        return cast(Ref, mark[1])
-
-    def _first_sight(self, tensor: torch.Tensor) -> Mark:
-        """Name a tensor that no recorded call made; one that is not the clone's own is not written to."""
-        ref = self._state_refs.get(id(tensor))
-        is_own = ref is not None or id(tensor) in self._kept
-        if ref is None:
-            kind = "const" if is_own else "opaque"
-            name = str(len(self._others))
-            self._others.append(StateTensor(name, kind, spec_of(tensor), saved=False))
-            ref = Ref(f"{kind}:{name}")
-        mark = (0, ref, self)
-        if is_own:
-            tensor._archcheck_source = mark  # type: ignore[attr-defined]
-        else:
-            self._foreign[id(tensor)] = (tensor, mark)
-        return mark
-
-    def _mark(self, tensor: torch.Tensor, ref: Ref) -> None:
-        mark = (self._clock, ref, self)
-        if id(tensor) in self._foreign:
-            self._foreign[id(tensor)] = (tensor, mark)
-        else:
-            tensor._archcheck_source = mark  # type: ignore[attr-defined]
-
-    def _mark_results(
-        self, call_id: str, result: Any, operands: list[tuple[torch.Tensor, int]]
-    ) -> tuple[Any, tuple[TensorSpec, ...]]:
-        """Make a call the source of what it returned and of what it wrote in place.
-
-        A result that is an operand handed back unchanged comes back as an alias, so that the operand
-        keeps its own source.
-        """
-        self._clock += 1
-        written = [tensor for tensor, version in operands if tensor._version != version]
-        for tensor in written:
-            self._writes[_memory(tensor)] = (self._clock, Ref(call_id))
-        leaves = [tensor for _, tensor in tensor_leaves(result)]
-        handed_back = {
-            id(tensor): _alias(tensor)
-            for tensor in leaves
-            if any(tensor is operand for operand, _ in operands)
-            and not any(tensor is target for target in written)
-        }
-        if handed_back:
-            result = _replace(result, handed_back)
-            leaves = [tensor for _, tensor in tensor_leaves(result)]
-        for index, tensor in enumerate(leaves):
-            self._mark(tensor, Ref(call_id, index))
-        if not leaves:
-            leaves = written[:1]
-        return result, tuple(spec_of(tensor) for tensor in leaves)
+            self.sources.mark(tensor, Ref(f"in:{path}"))
 
     # -- layer calls -------------------------------------------------------------------------------
 
@@ -178,11 +106,11 @@ class Recorder(TorchFunctionMode):
                 else:
                     self.calls.append(None)
                     tensors = [tensor for _, tensor in tensor_leaves((args, kwargs))]
-                    frame.args = record_value(args, self.source)
-                    frame.kwargs = record_value(kwargs, self.source)
+                    frame.args = record_value(args, self.sources.of)
+                    frame.kwargs = record_value(kwargs, self.sources.of)
                     frame.inputs = tuple(spec_of(tensor) for tensor in tensors)
                     if frame.atomic:
-                        frame.tensors = [(tensor, tensor._version) for tensor in tensors]
+                        frame.operands = [(tensor, tensor._version) for tensor in tensors]
                 self.frames.append(frame)
 
         return before
@@ -206,11 +134,11 @@ class Recorder(TorchFunctionMode):
                 sources = None
                 result = output
                 if frame.atomic:
-                    result, outputs = self._mark_results(call_id, output, frame.tensors)
+                    result, outputs = self.sources.mark_results(call_id, frame.slot, output, frame.operands)
                 else:
                     leaves = [tensor for _, tensor in tensor_leaves(output)]
                     outputs = tuple(spec_of(tensor) for tensor in leaves)
-                    sources = tuple(self.source(tensor) for tensor in leaves)
+                    sources = tuple(self.sources.of(tensor) for tensor in leaves)
                 self.calls[frame.slot] = LayerCall(
                     owner.module,
                     frame.number,
@@ -237,7 +165,7 @@ class Recorder(TorchFunctionMode):
         if not self.frames or self.frames[-1].atomic or raw_name in _SETTERS:
             return self._run(func, args, kwargs)
         operands = [(tensor, tensor._version) for _, tensor in tensor_leaves((args, kwargs))]
-        sources = {id(tensor): self.source(tensor) for tensor, _ in operands}
+        sources = {id(tensor): self.sources.of(tensor) for tensor, _ in operands}
         result = self._run(func, args, kwargs)
         makes = next(tensor_leaves(result), None) is not None
         if not makes and all(tensor._version == version for tensor, version in operands):
@@ -252,7 +180,7 @@ class Recorder(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         result: Any,
-        operands: list[tuple[torch.Tensor, int]],
+        operands: Operands,
         sources: dict[int, Ref],
     ) -> Any:
         function, exchanged = canonical_name(func)
@@ -271,7 +199,7 @@ class Recorder(TorchFunctionMode):
 
         recorded = record_value(args, ref_of)
         named = record_value(kwargs, ref_of)
-        result, outputs = self._mark_results(call_id, result, operands)
+        result, outputs = self.sources.mark_results(call_id, len(self.calls), result, operands)
         self.calls.append(
             Op(
                 scope,
@@ -292,26 +220,3 @@ def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any
 
 def _plain_torch() -> AbstractContextManager[None]:
     return torch._C.DisableTorchFunction()
-
-
-def _memory(tensor: torch.Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
-        return id(tensor)
-
-
-def _alias(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach()
-
-
-def _replace(value: Any, twins: dict[int, torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        return twins.get(id(value), value)
-    if isinstance(value, tuple) and hasattr(value, "_make"):
-        return value._make(_replace(item, twins) for item in value)
-    if type(value) in (tuple, list):
-        return type(value)(_replace(item, twins) for item in value)
-    if type(value) is dict:
-        return {key: _replace(item, twins) for key, item in value.items()}
-    return value

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from pytest_archcheck import trace
+from pytest_archcheck import Trace, trace
 from pytest_archcheck.records import Ref
 
 
@@ -132,6 +132,10 @@ def test_a_write_through_a_view_reaches_the_base():
 
     assert sources(recorded, "b") == [":mul"]
     assert sources(recorded, ":mul") == [":getitem"]
+    assert [spec.shape for spec in recorded[":mul"].outputs] == [(2,), (2, 4)]
+    back = Trace.from_text(recorded.to_text())
+    assert back["b"].inputs == recorded["b"].inputs
+    assert back["b"].inputs[0].shape == (2, 4)
 
 
 def test_several_outputs_are_told_apart():

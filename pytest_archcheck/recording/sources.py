@@ -1,0 +1,154 @@
+"""Who made every tensor of one forward.
+
+Requirements this module meets:
+
+* a function that hands its argument back is told apart from that argument;
+* a write in place is the new source of all tensors that share the memory, views and bases alike;
+* no activation outlives the forward: a source is kept on the tensor itself, and only the model's own and what
+  it makes is written to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import replace
+from typing import Any, NamedTuple, cast
+
+import torch
+
+from pytest_archcheck.recording.values import spec_of, tensor_leaves
+from pytest_archcheck.records import Call, Ref, StateTensor, TensorSpec
+
+Operands = list[tuple[torch.Tensor, int]]
+"""The tensors among a call's arguments, each with its version before the call."""
+
+
+class _Mark(NamedTuple):
+    """When a tensor got its value, from whom, and in which recording: another may have seen it before."""
+
+    clock: int
+    ref: Ref
+    recording: object
+
+
+class _Write(NamedTuple):
+    """When memory was written to, by which call, and where that call is recorded."""
+
+    clock: int
+    ref: Ref
+    slot: int
+
+
+class Sources:
+    """The sources of one recording.
+
+    Args:
+        state: references of the clone's parameters and buffers, by id.
+        kept: ids of the tensors that the clone holds besides.
+        calls: the calls recorded so far, which the recorder goes on to fill.
+    """
+
+    def __init__(self, state: Mapping[int, Ref], kept: Set[int], calls: list[Call | None]) -> None:
+        self.others: list[StateTensor] = []
+        """Tensors that the forward used and that are neither parameters nor buffers nor made in it."""
+        self._state = state
+        self._kept = kept
+        self._calls = calls
+        self._clock = 0
+        self._writes: dict[int, _Write] = {}
+        self._foreign: dict[int, tuple[torch.Tensor, _Mark]] = {}  # a global, what NumPy made
+        self._recording = object()
+
+    def of(self, tensor: torch.Tensor) -> Ref:
+        """The call, input, parameter or buffer that made a tensor's present value."""
+        mark = getattr(tensor, "_archcheck_source", None)
+        if mark is None or mark.recording is not self._recording:
+            foreign = self._foreign.get(id(tensor))
+            mark = foreign[1] if foreign is not None else self._first_sight(tensor)
+        if self._writes:
+            written = self._writes.get(_memory(tensor))
+            if written is not None and written.clock > mark.clock:
+                return self._as_written(tensor, written)
+        return cast(Ref, mark.ref)
+
+    def mark(self, tensor: torch.Tensor, ref: Ref) -> None:
+        """Say who made a tensor."""
+        mark = _Mark(self._clock, ref, self._recording)
+        if id(tensor) in self._foreign:
+            self._foreign[id(tensor)] = (tensor, mark)
+        else:
+            tensor._archcheck_source = mark  # type: ignore[attr-defined]
+
+    def mark_results(
+        self, call_id: str, slot: int, result: Any, operands: Operands
+    ) -> tuple[Any, tuple[TensorSpec, ...]]:
+        """Make a call the source of what it returned and of what it wrote in place.
+
+        A result that is an operand handed back unchanged comes back as an alias, so that the operand
+        keeps its own source. Gives the result to go on with and the specs of the tensors in it.
+        """
+        self._clock += 1
+        written = [tensor for tensor, version in operands if tensor._version != version]
+        for tensor in written:
+            self._writes[_memory(tensor)] = _Write(self._clock, Ref(call_id), slot)
+        leaves = [tensor for _, tensor in tensor_leaves(result)]
+        handed_back = {
+            id(tensor): _alias(tensor)
+            for tensor in leaves
+            if any(tensor is operand for operand, _ in operands)
+            and not any(tensor is target for target in written)
+        }
+        if handed_back:
+            result = _replace(result, handed_back)
+            leaves = [tensor for _, tensor in tensor_leaves(result)]
+        for index, tensor in enumerate(leaves):
+            self.mark(tensor, Ref(call_id, index))
+        return result, tuple(spec_of(tensor) for tensor in leaves or written[:1])
+
+    def _first_sight(self, tensor: torch.Tensor) -> _Mark:
+        """Name a tensor that no recorded call made."""
+        ref = self._state.get(id(tensor))
+        is_own = ref is not None or id(tensor) in self._kept
+        if ref is None:
+            kind = "const" if is_own else "opaque"
+            name = str(len(self.others))
+            self.others.append(StateTensor(name, kind, spec_of(tensor), saved=False))
+            ref = Ref(f"{kind}:{name}")
+        mark = _Mark(0, ref, self._recording)
+        if is_own:
+            tensor._archcheck_source = mark  # type: ignore[attr-defined]
+        else:
+            self._foreign[id(tensor)] = (tensor, mark)
+        return mark
+
+    def _as_written(self, tensor: torch.Tensor, written: _Write) -> Ref:
+        """The writer's output of this tensor's shape: a view's writer also made the base, in its shape."""
+        call = self._calls[written.slot]
+        assert call is not None
+        spec = spec_of(tensor)
+        if spec not in call.outputs:
+            call = self._calls[written.slot] = replace(call, outputs=(*call.outputs, spec))
+        return Ref(written.ref.name, call.outputs.index(spec))
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
+        return id(tensor)
+
+
+def _alias(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach()
+
+
+def _replace(value: Any, twins: dict[int, torch.Tensor]) -> Any:
+    if isinstance(value, torch.Tensor):
+        return twins.get(id(value), value)
+    if isinstance(value, tuple) and hasattr(value, "_make"):
+        return value._make(_replace(item, twins) for item in value)
+    if type(value) in (tuple, list):
+        return type(value)(_replace(item, twins) for item in value)
+    if type(value) is dict:
+        return {key: _replace(item, twins) for key, item in value.items()}
+    return value
