@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from pytest_archcheck.errors import ArchcheckError, UsageError
-from pytest_archcheck.marks import Statements, statements_of
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
+    from pytest_archcheck.marks import ModelUnderTest, Statements
     from pytest_archcheck.traces import Trace
 
 _MARKERS = (
@@ -32,7 +32,7 @@ _MARKERS = (
     "arch_output(*shape, path=None): shape of the main output, or of another",
     "arch_shapes({pattern: shape, …}): output shapes of layers",
 )
-_STATEMENTS = pytest.StashKey[Statements]()
+_STATEMENTS = pytest.StashKey["Statements"]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,23 +55,15 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
 
 
-def pytest_sessionstart(session: pytest.Session) -> None:
-    config = session.config
-    if not config.pluginmanager.hasplugin("syrupy"):
-        return
-    from pytest_archcheck.snapshots import ArchSnapshotExtension
-
-    folder = str(config.getini("arch_snapshot_dir"))
-    ArchSnapshotExtension.project = config.rootpath
-    ArchSnapshotExtension.folder = config.rootpath / folder if folder else None
-    ArchSnapshotExtension.exact = bool(config.getoption("update_snapshots", False))
-
-
 # -- marks -----------------------------------------------------------------------------------------
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Say at collection what is wrong with a mark, on every xdist worker alike."""
+    if not _has_marks(metafunc.definition):
+        return
+    from pytest_archcheck.marks import statements_of
+
     try:
         statements_of(metafunc.definition)
     except UsageError as error:
@@ -80,25 +72,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A test with a mark to judge needs a trace, whether it asks for the fixture or not."""
-    if not isinstance(item, pytest.Function):
+    if not isinstance(item, pytest.Function) or not _has_marks(item):
         return
+    from pytest_archcheck.marks import statements_of
+
     try:
-        statements = statements_of(item)
+        item.stash[_STATEMENTS] = statements = statements_of(item)
     except UsageError:
         return  # a mark of one parameter set; told in set-up
-    if statements:
-        item.stash[_STATEMENTS] = statements
     if statements.invariants and "arch_trace" not in item.fixturenames:
         item.fixturenames.append("arch_trace")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if isinstance(item, pytest.Function) and _STATEMENTS not in item.stash:
+    if isinstance(item, pytest.Function) and _STATEMENTS not in item.stash and _has_marks(item):
+        from pytest_archcheck.marks import statements_of
+
         try:
             statements_of(item)
         except UsageError as error:
             pytest.fail(str(error), pytrace=False)
+
+
+def _has_marks(node: pytest.Item) -> bool:
+    """Whether the rooms behind the marks are needed at all."""
+    return any(mark.name.startswith("arch") for mark in node.iter_markers())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -145,7 +144,7 @@ def arch_model(request: pytest.FixtureRequest) -> Any:
     """The model under test, really built. Override it to give the model by a fixture."""
     from pytest_archcheck.recording import build
 
-    subject = _statements(request).subject
+    subject = _subject(request)
     if subject is None:
         pytest.fail(_no_model(request), pytrace=False)
     try:
@@ -157,7 +156,7 @@ def arch_model(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def arch_inputs(request: pytest.FixtureRequest) -> Any:
     """What the model under test is called with, as stated. Override it beside ``arch_model``."""
-    subject = _statements(request).subject
+    subject = _subject(request)
     if subject is None:
         pytest.fail(_no_inputs(request), pytrace=False)
     return subject.inputs
@@ -166,7 +165,7 @@ def arch_inputs(request: pytest.FixtureRequest) -> Any:
 @pytest.fixture
 def arch_trace(request: pytest.FixtureRequest) -> Trace:
     """The trace of the model under test, recorded once for the test."""
-    subject = _statements(request).subject
+    subject = _subject(request)
     if subject is not None:
         model, inputs = subject.model, subject.inputs
         kwargs, train = subject.kwargs, subject.train
@@ -184,16 +183,17 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
 
 
 @pytest.fixture
-def arch_snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+def arch_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> SnapshotAssertion:
     """Syrupy's snapshot fixture for traces: ``assert arch_trace == arch_snapshot``."""
-    from pytest_archcheck.snapshots import ArchSnapshotExtension
+    from pytest_archcheck.snapshots import extension_for
 
-    return snapshot.use_extension(ArchSnapshotExtension)
+    return snapshot.use_extension(extension_for(request.config))
 
 
-def _statements(request: pytest.FixtureRequest) -> Statements:
+def _subject(request: pytest.FixtureRequest) -> ModelUnderTest | None:
     node: pytest.Item = request.node
-    return node.stash.get(_STATEMENTS, Statements(None, ()))
+    statements = node.stash.get(_STATEMENTS, None)
+    return None if statements is None else statements.subject
 
 
 def _no_model(request: pytest.FixtureRequest) -> str:

@@ -112,6 +112,15 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
             raise
 
 
+def extension_for(config: pytest.Config) -> type[ArchSnapshotExtension]:
+    """The extension, set up for a project: syrupy builds it without arguments."""
+    folder = str(config.getini("arch_snapshot_dir"))
+    ArchSnapshotExtension.project = config.rootpath
+    ArchSnapshotExtension.folder = config.rootpath / folder if folder else None
+    ArchSnapshotExtension.exact = bool(config.getoption("update_snapshots", False))
+    return ArchSnapshotExtension
+
+
 def verdict_of_mismatch(before: str, after: str, name: str = "") -> str:
     """The first line of ``explain_mismatch``."""
     if before:
@@ -143,7 +152,7 @@ def keep_snapshots(item: pytest.Function) -> None:
     session: Any = item.config._syrupy  # type: ignore[attr-defined]
     assertion = SnapshotAssertion(
         session=session,
-        extension_class=ArchSnapshotExtension,
+        extension_class=extension_for(item.config),
         test_location=location,
         update_snapshots=False,
     )
