@@ -41,7 +41,8 @@ def spec(*shape: int, dtype: str | None = None, low: float | None = None, high: 
 
 def is_shape(item: Any) -> bool:
     """Whether an item states one tensor's shape: a tuple of integers with at least one of them."""
-    return type(item) is tuple and bool(item) and all(type(size) is int for size in item)
+    is_plain = isinstance(item, tuple) and not hasattr(item, "_fields")  # ``x.shape`` is one too
+    return is_plain and bool(item) and all(type(size) is int for size in item)
 
 
 def positional(inputs: Any) -> tuple[Any, ...]:
@@ -53,7 +54,7 @@ def positional(inputs: Any) -> tuple[Any, ...]:
     if is_shape(inputs):
         if min(inputs) < 0:
             raise UsageError(f"inputs={inputs}: a dimension cannot be negative")
-        return (inputs,)
+        return (tuple(inputs),)
     if type(inputs) is tuple:
         if inputs and all(isinstance(item, int | float) for item in inputs):
             raise UsageError(f"inputs={inputs}: a shape is a tuple of integers, as in (1, 3, 224, 224)")

@@ -6,12 +6,14 @@ runs; one failure reports both.
 
 from __future__ import annotations
 
+import unittest
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from pytest_archcheck.cleanup import CleanupGuard
 from pytest_archcheck.errors import ArchcheckError, UsageError
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    config.pluginmanager.register(CleanupGuard(), "archcheck-cleanup")
 
 
 # -- marks -----------------------------------------------------------------------------------------
@@ -86,13 +89,21 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if isinstance(item, pytest.Function) and _STATEMENTS not in item.stash and _has_marks(item):
+    if not isinstance(item, pytest.Function) or not _has_marks(item):
+        return
+    if isinstance(item.cls, type) and issubclass(item.cls, unittest.TestCase):
+        pytest.fail(
+            f"{item.nodeid} is a unittest.TestCase, whose marks cannot be judged; "
+            "write it as a function or in a plain class",
+            pytrace=False,
+        )
+    if _STATEMENTS not in item.stash:
         from pytest_archcheck.marks import statements_of
 
         try:
             statements_of(item)
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _has_marks(node: pytest.Item) -> bool:
@@ -150,7 +161,7 @@ def arch_model(request: pytest.FixtureRequest) -> Any:
     try:
         return build(subject.model)
     except ArchcheckError as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture
@@ -179,7 +190,7 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
     try:
         return trace(model, inputs, kwargs=kwargs, device=device, train=train)
     except ArchcheckError as error:
-        pytest.fail(f"{request.node.nodeid}: {error}", pytrace=False)
+        raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
 
 
 @pytest.fixture
@@ -226,7 +237,7 @@ def pytest_assertrepr_compare(
 
             name, before, after = drifted[-1]
             first = verdict_of_mismatch(before, after, name)
-            return [[first, "the whole of it stands below, under 'architecture drift'"]]
+            return [[first, "more below, under 'architecture drift'"]]
     return explanations
 
 
@@ -244,7 +255,7 @@ def pytest_runtest_makereport(
     return report
 
 
-def _drifted(snapshot: object) -> list[tuple[str, str, str]]:
+def _drifted(snapshot: object) -> list[tuple[str, str | None, str]]:
     """Name, recorded text and present text of every failed comparison of an ``arch_snapshot``."""
     from pytest_archcheck.snapshots import ArchSnapshotExtension
 
@@ -254,7 +265,7 @@ def _drifted(snapshot: object) -> list[tuple[str, str, str]]:
     return [
         (
             Path(result.snapshot_location).stem.removeprefix("test_"),
-            str(result.recalled_data or ""),
+            result.recalled_data,
             str(result.asserted_data),
         )
         for result in snapshot.executions.values()  # type: ignore[attr-defined]

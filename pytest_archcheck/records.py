@@ -192,6 +192,9 @@ class Op:
 
 Call: TypeAlias = LayerCall | Op
 
+RECURRENT_OPS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+"""Functions that ``nn.LSTM`` and its like call; one op holds all stacked layers."""
+
 
 def refs_in(value: object) -> Iterator[Ref]:
     """All references inside a recorded value, in order."""

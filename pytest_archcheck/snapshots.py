@@ -19,7 +19,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 
 from pytest_archcheck.drift.compare import diff
-from pytest_archcheck.drift.explain import explain, verdict
+from pytest_archcheck.drift.explain import explain
 from pytest_archcheck.drift.severity import Severity
 from pytest_archcheck.errors import FormatError, UsageError
 from pytest_archcheck.traces import Trace
@@ -64,7 +64,14 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
 
     def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
         """The drift in words."""
-        yield from explain_mismatch(str(snapshot_data), str(serialized_data)).splitlines()
+        yield from explain_mismatch(snapshot_data or None, str(serialized_data), "snapshot").splitlines()
+
+    def read_snapshot_data_from_location(
+        self, *, snapshot_location: str, snapshot_name: str, session_id: str
+    ) -> str | None:
+        """The text of a file; what is not UTF-8 in it becomes a sign that the reader points at."""
+        path = Path(snapshot_location)
+        return path.read_text("utf-8", errors="replace") if path.is_file() else None
 
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
@@ -121,24 +128,23 @@ def extension_for(config: pytest.Config) -> type[ArchSnapshotExtension]:
     return ArchSnapshotExtension
 
 
-def verdict_of_mismatch(before: str, after: str, name: str = "") -> str:
+def verdict_of_mismatch(before: str | None, after: str, name: str) -> str:
     """The first line of ``explain_mismatch``."""
-    if before:
-        try:
-            return verdict(diff(Trace.from_text(before), Trace.from_text(after)), name)
-        except FormatError:
-            pass
     return explain_mismatch(before, after, name).partition("\n")[0]
 
 
-def explain_mismatch(before: str, after: str, name: str = "") -> str:
-    """What changed from a snapshot's text to a trace's text, and what to do about it."""
-    if not before:
-        return f"no snapshot is recorded yet\ndo: look the model over, then {UPDATE}"
+def explain_mismatch(before: str | None, after: str, name: str) -> str:
+    """What changed from a snapshot's text to a trace's text, and what to do about it.
+
+    ``before`` is ``None`` where there is no snapshot; ``name`` is the snapshot's.
+    """
+    if before is None:
+        return f"{name}: no snapshot is recorded yet\ndo: look the model over, then {UPDATE}"
     try:
         drift = diff(Trace.from_text(before), Trace.from_text(after))
     except FormatError as error:
-        return f"the snapshot cannot be read: {error}\ndo: restore the file, or record it anew: {UPDATE}"
+        problem = f"{name}: the snapshot cannot be read: {error}"
+        return f"{problem}\ndo: restore the file, or record it anew: {UPDATE}"
     return f"{explain(drift, name)}\ndo: mend the model, or accept the drift: {UPDATE}"
 
 

@@ -14,11 +14,11 @@ torchvision's ``_ops`` metadata (in units of 10⁹) is counted the same way.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from pytest_archcheck.records import Call, LayerCall, Op, StateTensor, Value
+from pytest_archcheck.records import RECURRENT_OPS, Call, LayerCall, Op, TensorSpec, Value, input_refs
 from pytest_archcheck.traces import Trace
 
 
@@ -70,52 +70,73 @@ def macs_of(call: Call) -> int | None:
 
 
 # -- layers ----------------------------------------------------------------------------------------
+# From config, not from the parameters: weight norm, spectral norm and pruning replace those.
 
 
-def _state(call: LayerCall, name: str) -> StateTensor:
-    return next(t for t in call.state if t.name.rpartition(".")[2] == name)
+def _number(call: LayerCall, key: str) -> int:
+    value = call.config.get(key, 0)
+    return value if isinstance(value, int) else 0
+
+
+def _window(call: LayerCall) -> int:
+    sizes = call.config.get("kernel_size", ())
+    return prod(size for size in sizes if isinstance(size, int)) if isinstance(sizes, tuple) else 0
 
 
 def _convolution(call: LayerCall) -> int:
-    return call.output.numel * prod(_state(call, "weight").spec.shape[1:])
+    return call.output.numel * _number(call, "in_channels") // _number(call, "groups") * _window(call)
 
 
 def _transposed(call: LayerCall) -> int:
-    return call.inputs[0].numel * prod(_state(call, "weight").spec.shape[1:])
+    return call.inputs[0].numel * _number(call, "out_channels") // _number(call, "groups") * _window(call)
 
 
 def _linear(call: LayerCall) -> int:
-    return call.output.numel * _state(call, "weight").spec.shape[1]
+    return call.output.numel * _number(call, "in_features")
 
 
 def _bilinear(call: LayerCall) -> int:
-    outputs, first, second = _state(call, "weight").spec.shape
-    rows = call.output.numel // outputs
-    return rows * outputs * (first * second + second)
+    first, second = _number(call, "in1_features"), _number(call, "in2_features")
+    return call.output.numel * (first * second + second)
 
 
 def _attention(call: LayerCall) -> int:
-    """Input projections, scores, weighted values and output projection of ``nn.MultiheadAttention``."""
-    query, key, value = call.inputs[0], call.inputs[1], call.inputs[2]
+    extra = sum(tensor.name.rpartition(".")[2] == "bias_k" for tensor in call.state)
+    extra += bool(call.config.get("add_zero_attn"))
+    return _attention_macs(call.inputs, bool(call.config.get("batch_first")), extra)
+
+
+def _attention_macs(inputs: Sequence[TensorSpec], batch_first: bool, extra: int) -> int:
+    """Input projections, scores, weighted values and output projection; ``extra`` keys are added inside."""
+    query, key, value = inputs[:3]
     width = query.shape[-1]
     batch, target, source = 1, query.shape[0], key.shape[0]
     if len(query.shape) == 3:
-        first = bool(call.config.get("batch_first"))
-        batch = query.shape[0 if first else 1]
-        target, source = query.shape[1 if first else 0], key.shape[1 if first else 0]
-    extra = sum(t.name.rpartition(".")[2] == "bias_k" for t in call.state)
-    extra += bool(call.config.get("add_zero_attn"))
-    projected = batch * width * (target * width + source * (key.shape[-1] + value.shape[-1]) + target * width)
-    return projected + 2 * batch * target * (source + extra) * width
+        batch = query.shape[0 if batch_first else 1]
+        target, source = query.shape[int(batch_first)], key.shape[int(batch_first)]
+    projected = 2 * target * width * width + source * width * (key.shape[-1] + value.shape[-1])
+    return batch * (projected + 2 * target * (source + extra) * width)
 
 
 def _recurrent(call: LayerCall) -> int:
-    """Every weight is used once a step and sample (projections of an LSTM included)."""
-    weights = sum(prod(t.spec.shape) for t in call.state if t.name.rpartition(".")[2].startswith("weight"))
+    """Every weight is used once for each step and sample, those of an LSTM's projection included."""
+    gates = _GATES[call.type.removesuffix("Cell")]
+    hidden = _number(call, "hidden_size")
     steps = prod(call.inputs[0].shape[:-1])
+    if call.type.endswith("Cell"):
+        return steps * gates * hidden * (_number(call, "input_size") + hidden)
+    directions = 2 if call.config.get("bidirectional") else 1
+    projected = _number(call, "proj_size")
+    made = projected or hidden
+    taken = _number(call, "input_size")
+    weights = 0
+    for _ in range(_number(call, "num_layers")):
+        weights += directions * (gates * hidden * (taken + made) + hidden * projected)
+        taken = directions * made
     return steps * weights
 
 
+_GATES = {"RNN": 1, "LSTM": 4, "GRU": 3}
 _LAYERS: dict[str, Callable[[LayerCall], int]] = {
     **{f"Conv{n}d": _convolution for n in (1, 2, 3)},
     **{f"ConvTranspose{n}d": _transposed for n in (1, 2, 3)},
@@ -169,6 +190,20 @@ def _scaled_attention(call: Op) -> int:
     return batch_and_targets * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
+def _functional_attention(call: Op) -> int:
+    """``F.multi_head_attention_forward(query, key, value, …)``, each ``[L, N, E]``."""
+    has_bias_k = len(call.args) > 7 and call.args[7] is not None
+    adds_zero = len(call.args) > 9 and call.args[9] is True
+    return _attention_macs(call.inputs, False, has_bias_k + adds_zero)
+
+
+def _recurrent_op(call: Op) -> int:
+    """``torch.lstm`` and its like: every weight matrix is used once for each step and sample."""
+    pairs = zip(input_refs(call), call.inputs, strict=True)
+    weights = sum(s.numel for ref, s in pairs if ref.name.startswith("param:") and len(s.shape) == 2)
+    return prod(call.inputs[0].shape[:-1]) * weights
+
+
 def _einsum(call: Op) -> int | None:
     """The product of all index sizes for two operands; more need an order of contraction."""
     equation = call.args[0]
@@ -207,6 +242,8 @@ _OPS: dict[str, Callable[[Op], int | None]] = {
     **dict.fromkeys(("addmm", "baddbmm", "addbmm", "addmv"), _added_product),
     "dot": _dot,
     "vdot": _dot,
+    "multi_head_attention_forward": _functional_attention,
+    **dict.fromkeys(RECURRENT_OPS, _recurrent_op),
     "einsum": _einsum,
     "tensordot": _tensordot,
     "scaled_dot_product_attention": _scaled_attention,
@@ -214,7 +251,7 @@ _OPS: dict[str, Callable[[Op], int | None]] = {
 
 # torch's functions that multiply and accumulate, for which there is no formula above.
 _NO_FORMULA = re.compile(
-    r"(multi_head_attention_forward|chain_matmul|linalg_|cdist|conv_tbc|lstm|gru|rnn_|"
+    r"(chain_matmul|linalg_|cdist|pdist|cov$|corrcoef|conv_tbc|"
     r"inner$|kron$|addr$|fft_|stft|istft|quantized_|conv|flex_attention|_?scaled_mm|"
     r"grouped_mm|addbmm|baddbmm|sparse_|cholesky|pinverse|inverse|matrix_|lu_|qr|svd|ger$|outer$)"
 )

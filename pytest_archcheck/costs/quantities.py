@@ -10,7 +10,6 @@ from fractions import Fraction
 from pytest_archcheck.errors import UsageError
 
 _UNITS = {
-    "": 1,
     "K": 10**3,
     "M": 10**6,
     "G": 10**9,
@@ -50,19 +49,21 @@ def quantity(stated: int | float | str, *, rel: float | None = None, unit: int =
     if rel is not None and not (isinstance(rel, int | float) and 0 <= rel < 1):
         raise UsageError(f"rel={rel!r} is no share between 0 and 1; write 0.005 for 0.5 %")
     if isinstance(stated, str):
-        value, tolerance = _parse(stated)
+        value, tolerance = _parse(stated, unit)
     else:
         if not math.isfinite(stated) or stated < 0:
             raise UsageError(f"{stated!r} is no count; it must be finite and not negative")
+        if isinstance(stated, float) and rel is None:
+            raise UsageError(f'{stated!r} is no exact count; write an integer, "1.81G", or add rel=')
         value, tolerance = Fraction(stated) * unit, Fraction(0)
     if rel is not None:
         tolerance = value * Fraction(rel)
     return Quantity(value, tolerance, _shown(stated, rel))
 
 
-def _parse(text: str) -> tuple[Fraction, Fraction]:
+def _parse(text: str, bare: int) -> tuple[Fraction, Fraction]:
     match = _NUMBER.fullmatch(text)
-    unit = _UNITS.get(match["unit"].upper()) if match else None
+    unit = _UNITS.get(match["unit"].upper(), bare if match["unit"] == "" else None) if match else None
     if match is None or unit is None:
         raise UsageError(
             f'{text!r} is no number; write one like "1.81G", "11.7M" or "44.7 MiB" '

@@ -161,7 +161,7 @@ class _Comparison:
     def _call(self, old: Call, new: Call) -> Iterator[Change]:
         own: list[Change] = []
         if isinstance(old, LayerCall) and isinstance(new, LayerCall):
-            atomic = old.atomic and new.atomic
+            atomic = old.atomic or new.atomic
             own += self._module_itself(old.module, new.module, old.id, atomic)
             if old.number > 1:
                 own = []  # told at the first call

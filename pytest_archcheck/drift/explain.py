@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pytest_archcheck.drift.compare import Drift
-from pytest_archcheck.drift.severity import Change
+from pytest_archcheck.drift.severity import Change, Severity
 from pytest_archcheck.drift.writer import spec_text
 from pytest_archcheck.traces import Trace
 
 _CAUSES_SHOWN = 20
 _CONSEQUENCES_SHOWN = 10
+_COSMETIC_SHOWN = 5
 
 
 def verdict(drift: Drift, name: str = "") -> str:
@@ -18,7 +19,8 @@ def verdict(drift: Drift, name: str = "") -> str:
     name = name or drift.after.model.type.rpartition(".")[2]
     if not drift:
         return f"{name}: no drift"
-    first, *rest = drift.causes or drift.consequences
+    told = drift.causes or drift.consequences
+    first, *rest = [change for change in told if change.severity > Severity.COSMETIC] or told
     more = f" and {len(rest)} more" if rest else ""
     parts = [f"{name} drifted: {first}{more}", str(drift.severity)]
     macs = _percent(drift.before.macs, drift.after.macs)
@@ -36,8 +38,11 @@ def _lines(drift: Drift, name: str) -> Iterator[str]:
     yield verdict(drift, name)
     if not drift:
         return
-    yield from _section("what changed", drift.causes, _CAUSES_SHOWN)
+    cosmetic = [change for change in drift.causes if change.severity == Severity.COSMETIC]
+    causes = [change for change in drift.causes if change.severity > Severity.COSMETIC]
+    yield from _section("what changed", causes, _CAUSES_SHOWN)
     yield from _section("what follows from it", drift.consequences, _CONSEQUENCES_SHOWN)
+    yield from _section("cosmetic", cosmetic, _COSMETIC_SHOWN)
     yield from _totals(drift.before, drift.after)
 
 
@@ -46,7 +51,8 @@ def _section(title: str, changes: Sequence[Change], shown: int) -> Iterator[str]
         return
     yield f"{title} ({len(changes)}):"
     for change in changes[:shown]:
-        yield f"  {change}  [{change.severity}]" if change.cause else f"  {change}"
+        is_rated = change.cause and change.severity > Severity.COSMETIC
+        yield f"  {change}  [{change.severity}]" if is_rated else f"  {change}"
     if len(changes) > shown:
         yield f"  … and {len(changes) - shown} more"
 
@@ -59,11 +65,18 @@ def _totals(before: Trace, after: Trace) -> Iterator[str]:
         ("MACs", before.macs, after.macs),
         ("depth (paper)", before.depth("paper"), after.depth("paper")),
     ):
-        if old == new:
-            same.append(f"{label} {new:,}")
-        else:
-            share = f" ({_percent(old, new)})" if label in ("parameters", "MACs") else ""
-            yield f"{label}: {old:,} → {new:,}{share}"
+        if isinstance(old, frozenset) and isinstance(new, frozenset):
+            if old == new:
+                same.append(f"{label} {len(new)}")
+            else:
+                change = f"{len(old - new)} gone, {len(new - old)} new"
+                yield f"{label}: {len(old)} → {len(new)} ({change})"
+        elif isinstance(old, int) and isinstance(new, int):
+            if old == new:
+                same.append(f"{label} {new:,}")
+            else:
+                share = f" ({_percent(old, new)})" if label in ("parameters", "MACs") else ""
+                yield f"{label}: {old:,} → {new:,}{share}"
     if spec_text(before.output) == spec_text(after.output):
         same.append(f"output {spec_text(after.output)}")
     if same:
@@ -74,8 +87,8 @@ def _totals(before: Trace, after: Trace) -> Iterator[str]:
             break
 
 
-def _keys(trace: Trace) -> int:
-    return sum(tensor.saved for tensor in trace.state)
+def _keys(trace: Trace) -> frozenset[str]:
+    return frozenset(tensor.name for tensor in trace.state if tensor.saved)
 
 
 def _percent(old: int, new: int) -> str:
@@ -83,4 +96,4 @@ def _percent(old: int, new: int) -> str:
         return ""
     change = 100 * (new - old) / old
     sign = "+" if change > 0 else "−"
-    return f"{sign}{abs(change):.1f} %"
+    return f"{sign}{abs(change):.1f} %" if abs(change) >= 0.05 else f"{sign}<0.1 %"

@@ -46,7 +46,7 @@ class Change:
 
 
 _RANDOM = re.compile(r"drop|stochastic_?depth", re.IGNORECASE)
-_TRAINING_KEYS = {"momentum", "dropout", "dropout_p", "drop_prob", "drop_rate", "layerdrop"}
+_TRAINING_KEYS = {"training", "momentum", "dropout", "dropout_p", "drop_prob", "drop_rate", "layerdrop"}
 
 
 def config_severity(module: Module, key: str, has_children: bool, atomic: bool) -> Severity:
@@ -55,7 +55,7 @@ def config_severity(module: Module, key: str, has_children: bool, atomic: bool) 
     What a module with children, or a user's own, was built with shows in what it calls: a change of nothing
     else computes the same here, and may differ in training only where no children show it.
     """
-    if key == "inplace" or (has_children and not atomic):
+    if key == "inplace" or (has_children and not atomic and key != "training"):
         return Severity.COSMETIC
     if key in _TRAINING_KEYS or _RANDOM.search(module.type) or not atomic:
         return Severity.TRAINING

@@ -32,6 +32,7 @@ COMMENT = "  # "
 
 _PLAIN_NAME = re.compile(r"[\w.\-#:]+")
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
+_KEYWORDS = {"archcheck", "model", "output", "module", "param", "buffer", "const", "opaque"}
 _RESERVED = {"None", "True", "False", "inf", "nan"}
 
 
@@ -114,8 +115,9 @@ def spec_text(spec: TensorSpec) -> str:
 
 
 def name_text(name: str) -> str:
-    """A name as it is, or quoted where it holds anything but letters, digits and ``_ . - # :``."""
-    return name if _PLAIN_NAME.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+    """A name as it is; quoted where it is a keyword or holds more than letters, digits and ``_ . - # :``."""
+    plain = _PLAIN_NAME.fullmatch(name) and name not in _KEYWORDS
+    return name if plain else json.dumps(name, ensure_ascii=False)
 
 
 def value_text(value: Value) -> str:

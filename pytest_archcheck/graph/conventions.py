@@ -131,12 +131,19 @@ def _modules(trace: Trace, convention: str, rule: str, names: list[str]) -> Dept
 
 
 def _not_run(trace: Trace) -> Iterable[LeftOut]:
-    """Convolutions and linear layers that were declared and did not run."""
+    """Calls that may hold weighted layers unseen; layers that were declared and did not run."""
+    for name in trace.mac_count.uncounted:
+        yield LeftOut(name, "not understood: may hold weighted layers")
     ran = {call.name for call in trace.layers}
     inside = tuple(f"{call.name}." for call in trace.layers if call.atomic)
     for module in trace.modules:
         is_layer = module.is_torch and ("Conv" in module.type or "Linear" in module.type)
-        if is_layer and module.name not in ran and not module.name.startswith(inside or ("\0",)):
+        if (
+            is_layer
+            and module.same_as is None
+            and module.name not in ran
+            and not module.name.startswith(inside or ("\0",))
+        ):
             yield LeftOut(module.name, "declared, did not run")
 
 

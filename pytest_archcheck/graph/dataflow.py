@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pytest_archcheck.records import Call, LayerCall, Op, Ref, input_refs
+from pytest_archcheck.records import RECURRENT_OPS, Call, LayerCall, Op, Ref, input_refs
 from pytest_archcheck.traces import Trace
 
 _CONVOLUTION_LAYERS = {f"Conv{n}d" for n in (1, 2, 3)} | {f"ConvTranspose{n}d" for n in (1, 2, 3)}
@@ -126,6 +126,12 @@ def _weight(call: Call, refs: list[Ref], on_data: list[bool]) -> tuple[int, str]
             stacked = call.config.get("num_layers", 1)
             return (stacked if isinstance(stacked, int) else 1), call.name
         return 0, ""
+    if call.function == "multi_head_attention_forward" and any(on_data):
+        weights = [ref.name for ref in refs if ref.name.startswith("param:")]
+        return 2, weights[0].removeprefix("param:") if weights else call.id
+    if call.function in RECURRENT_OPS and any(on_data):
+        stacked = next((value for value in call.args if type(value) is int), 1)
+        return stacked, call.id
     if not (call.function in _CONVOLUTION_OPS or call.function in _PRODUCT_OPS):
         return 0, ""
     operands = _operands(call, refs, on_data)

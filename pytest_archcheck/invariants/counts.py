@@ -134,7 +134,8 @@ class Size:
         """One violation where the size is out of tolerance."""
         stated = quantity(self.mib, rel=self.rel, unit=2**20)
         if not stated.allows(trace.size):
-            text = stated.text if isinstance(self.mib, str) else stated.text.replace(" ", " MiB ", 1)
+            has_unit = any(letter.isalpha() for letter in stated.text)
+            text = stated.text if has_unit else stated.text.replace(" ", " MiB ", 1)
             found = f"{trace.size / 2**20:.2f} MiB ({trace.size:,} bytes)"
             yield Violation("the state dict", text, found, "", "state that, or mend the model")
 

@@ -52,21 +52,26 @@ def trace(
         raise UsageError(
             f"trace() was given {_described(model)}: give an nn.Module, or a function that builds one"
         )
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise UsageError(f"kwargs={kwargs!r}: give a dict of the forward's keyword arguments")
+    if not isinstance(train, bool):
+        raise UsageError(f"train={train!r}: give True or False")
     notes: list[str] = []
     built: nn.Module | None = model if isinstance(model, nn.Module) else None
     failure: RecordingError | None = None
     for rung in ladder(device):
+        subject = build_on_meta(model) if rung == "meta" and built is None else None
+        if subject is None:
+            subject = built = built or build(model)
         try:
-            if built is None and not isinstance(model, nn.Module):
-                on_meta = build_on_meta(model) if rung == "meta" else None
-                subject = on_meta if on_meta is not None else (built := build(model))
-            else:
-                subject = built if built is not None else model  # type: ignore[assignment]
             return _record(subject, inputs, kwargs, rung, train, tuple(notes))
         except RecordingError as error:
             notes.append(f"{rung}: {str(error).splitlines()[0]}")
             failure = _more_telling(failure, error)
     assert failure is not None
+    if len(notes) > 1:
+        story, separator, advice = str(failure).partition("\n  do:")
+        failure.args = (f"{story}\n  tried:  {'; '.join(notes)}{separator}{advice}",)
     raise failure
 
 
@@ -80,8 +85,15 @@ def _record(
 ) -> Trace:
     with undisturbed(device):
         cloner = Cloner(device)
-        clone = cloner.module(model)
-        clone.train(train)
+        try:
+            clone = cloner.module(model)
+            clone.train(train)
+        except RecordingError:
+            raise
+        except Exception as error:
+            raise RecordingError(
+                f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
+            ) from error
         arguments = make_arguments(clone, inputs, kwargs, device)
         recorder = Recorder(clone, device, kept={id(tensor) for tensor in cloner.tensors})
         recorder.mark_inputs(arguments.leaves)

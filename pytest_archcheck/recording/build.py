@@ -39,7 +39,7 @@ def build(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module:
     return model
 
 
-def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module | None:
+def build_on_meta(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module | None:
     """The model built without memory, or ``None`` where its constructor needs values."""
     try:
         with torch.device("meta"):

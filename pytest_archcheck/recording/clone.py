@@ -63,9 +63,12 @@ class Cloner:
                 f"a scripted module ({type(module).__name__}) has no Python forward to record; "
                 "record the module that it was scripted from"
             )
-        clone = object.__new__(type(module))
-        self._remember(module, clone)
+        if type(module).__name__ == "OptimizedModule":  # torch.compile's: the same module, compiled
+            return self._remember_module(module, self.module(cast(nn.Module, module._modules["_orig_mod"])))
+        clone = self._remember_module(module, object.__new__(type(module)))
         for name, value in module.__dict__.items():
+            if name == "_compiled_call_impl":  # of module.compile(); it would run the original
+                continue
             object.__setattr__(clone, name, self.value(value))
         for name in _slots(type(module)):
             if hasattr(module, name):
@@ -152,6 +155,9 @@ class Cloner:
         for item in value:
             (twin.add if isinstance(twin, set) else twin.append)(self.value(item))
         return twin
+
+    def _remember_module(self, original: nn.Module, twin: nn.Module) -> nn.Module:
+        return cast(nn.Module, self._remember(original, twin))
 
     def _remember(self, original: Any, twin: Any) -> Any:
         self._memo[id(original)] = twin

@@ -25,8 +25,11 @@ _NEVER = {"self", "device", "dtype"}
 
 
 def is_atomic(module: nn.Module) -> bool:
-    """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent."""
-    if not is_torch_class(type(module)):
+    """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent.
+
+    One whose ``forward`` was replaced on the instance is what that function does.
+    """
+    if not is_torch_class(type(module)) or "forward" in module.__dict__:
         return False
     return not module._modules or isinstance(module, nn.MultiheadAttention | nn.RNNBase)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pytest_archcheck.drift.writer import call_text, config_text, spec_text
+from pytest_archcheck.errors import RecordingError
 from pytest_archcheck.recording.recorder import Frame, Recorder
 from pytest_archcheck.records import Module
 
@@ -14,7 +15,7 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
     model = recorder.clone.__class__.__name__
     failure = recorder.failure
     frame = failure[1] if failure is not None and failure[0] is error else None
-    where = frame.owner.module.name or "the root" if frame else "before the first layer"
+    where = (frame.owner.module.name or "the root") if frame else "the start"
     lines = [f"{model} failed at {where} while it was recorded on {device}"]
     if frame is not None:
         record = frame.owner.module
@@ -31,7 +32,16 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
         lines += [f"    {call_text(call, derived=False)}" for call in done[-_SHOWN:]]
     else:
         lines.append("  the trace so far: nothing ran before it")
-    lines.append("  do: check inputs= against what the layer wanted, or mend the model's forward")
+    if device == "meta" and not isinstance(error, RecordingError):
+        lines.append(
+            "  do: if the forward needs values (.item(), a branch on data), record on cpu or with auto"
+        )
+    elif not recorder.given:
+        lines.append(
+            "  do: inputs= has no tensor in it; a shape is a tuple of integers, as in (1, 3, 224, 224)"
+        )
+    else:
+        lines.append("  do: check inputs= against what the layer wanted, or mend the model's forward")
     return "\n".join(lines)
 
 

@@ -56,7 +56,10 @@ def owners_of(
         if known is not None:
             records.append(Module(name, known.module.type, {}, same_as=known.module.name))
             continue
-        record = Module(name, type_name(type(module)), config_of(module))
+        config = config_of(module)
+        if module.training != clone.training:  # a frozen batch norm, a dropout that stays on
+            config["training"] = module.training
+        record = Module(name, type_name(type(module)), config)
         records.append(record)
         owners[module] = Owner(record, is_atomic(module), tuple(own.get(name, ())))
     return tuple(records), owners

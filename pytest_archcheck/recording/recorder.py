@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from pytest_archcheck.errors import RecordingError
 from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
 from pytest_archcheck.recording.memo import ShapeMemo
 from pytest_archcheck.recording.owners import Owner, owners_of, state_of
@@ -72,12 +73,15 @@ class Recorder(TorchFunctionMode):
         self.device = torch.device(device)
         self.calls: list[Call | None] = []
         self.frames: list[Frame] = []
+        self.given = 0
+        """How many tensors the forward is called with."""
         self.failure: tuple[BaseException, Frame] | None = None
         self.state, references = state_of(clone)
         self.modules, self._owners = owners_of(clone, self.state)
         self.sources = Sources(references, kept, self.calls)
         self._numbers: dict[str, int] = {}
-        self._run = ShapeMemo().call if self.device.type == "meta" else _call
+        self._is_meta = self.device.type == "meta"
+        self._run = ShapeMemo().call if self._is_meta else _call
         self._device_name = None if self.device.type == "cpu" else str(self.device)
         for module, owner in self._owners.items():
             module.register_forward_pre_hook(self._enter(owner), with_kwargs=True)
@@ -91,6 +95,7 @@ class Recorder(TorchFunctionMode):
     def mark_inputs(self, leaves: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Name the model's input tensors: the leaf at path ``x`` is ``in:x``."""
         for path, tensor in leaves:
+            self.given += 1
             self.sources.mark(tensor, Ref(f"in:{path}"))
 
     # -- layer calls -------------------------------------------------------------------------------
@@ -98,6 +103,8 @@ class Recorder(TorchFunctionMode):
     def _enter(self, owner: Owner) -> Callable[..., None]:
         def before(module: nn.Module, args: Any, kwargs: Any) -> None:
             with _plain_torch():
+                if self._is_meta:
+                    _refuse_autocast()
                 owner.calls += 1
                 frame = Frame(owner, owner.calls, len(self.calls))
                 if self.frames and self.frames[-1].atomic:
@@ -162,6 +169,8 @@ class Recorder(TorchFunctionMode):
         raw_name = getattr(func, "__name__", "")
         if self._device_name and raw_name in _CREATORS and kwargs.get("device") is None:
             kwargs = {**kwargs, "device": self._device_name}
+        if self._is_meta:
+            _refuse_autocast()
         if not self.frames or self.frames[-1].atomic or raw_name in _SETTERS:
             return self._run(func, args, kwargs)
         operands = [(tensor, tensor._version) for _, tensor in tensor_leaves((args, kwargs))]
@@ -216,6 +225,11 @@ class Recorder(TorchFunctionMode):
 
 def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
+
+
+def _refuse_autocast() -> None:
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        raise RecordingError("autocast does not reach tensors on meta; record on a real device")
 
 
 def _plain_torch() -> AbstractContextManager[None]:

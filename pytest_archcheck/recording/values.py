@@ -78,8 +78,12 @@ def plain_value(value: Any) -> Value:
     if isinstance(value, torch.Tensor):
         spec = spec_of(value)
         return Symbol(f"{spec.dtype}[{','.join(map(str, spec.shape))}]")
-    if isinstance(value, tuple | list):
+    if isinstance(value, tuple | list | range):
         return tuple(plain_value(item) for item in value)
+    if isinstance(value, complex | bytes):
+        return Symbol(repr(value))
+    if type(value).__module__ == "numpy" and getattr(value, "size", 0) == 1:  # a scalar, or an array of one
+        return plain_value(value.item())
     if isinstance(value, Mapping):
         return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):

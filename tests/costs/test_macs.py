@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch.nn.utils import prune
 from torch.utils.flop_counter import FlopCounterMode
 
 from pytest_archcheck import trace
@@ -154,6 +155,71 @@ def test_attention_costs_what_torchs_counter_says(batch_first, cross):
             return self.attention(q, k, v, need_weights=False)[0]
 
     assert trace(Attend, (3, 5, 32)).macs == counted_by_torch(Attend, (3, 5, 32))
+
+
+def test_attention_called_by_function_costs_the_same():
+    """A user's subclass of ``nn.MultiheadAttention`` is no atomic module; its function is one op."""
+
+    class Own(nn.MultiheadAttention):
+        pass
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = Own(64, 4, batch_first=True)
+
+        def forward(self, x):
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    counted = trace(Attend, (1, 32, 64))
+
+    assert counted.macs == 655_360
+    assert counted.status == "complete"
+    assert counted.depth("paper") == 2
+
+
+def test_an_empty_subclass_of_a_recurrent_layer_counts_like_its_base():
+    class Own(nn.LSTM):
+        pass
+
+    own, base = (trace(cls(6, 5, num_layers=2), (7, 2, 6)) for cls in (Own, nn.LSTM))
+
+    assert own.macs == base.macs
+    assert own.status == "complete"
+    assert own.depth("paper") == base.depth("paper") == 2
+
+
+@pytest.mark.parametrize("cell", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("options", [{}, {"num_layers": 3}, {"bidirectional": True, "num_layers": 2}])
+def test_recurrent_layers_use_every_weight_once_a_step(cell, options):
+    """And so an LSTM with a projection."""
+    options = {**options, "proj_size": 4} if cell is nn.LSTM else options
+    model = cell(6, 5, **options)
+    weights = sum(p.numel() for name, p in model.named_parameters() if name.startswith("weight"))
+
+    assert trace(model, (7, 2, 6)).macs == 7 * 2 * weights
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.* is deprecated")
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.utils.weight_norm,
+        nn.utils.spectral_norm,
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.spectral_norm,
+        lambda conv: prune.identity(conv, "weight"),
+    ],
+)
+def test_a_layer_whose_weight_is_made_by_others_costs_as_much(wrap):
+    """The convolution has no parameter ``weight`` then; what makes one may add products of its own."""
+    counted = trace(nn.Sequential(wrap(nn.Conv2d(3, 4, 3)), nn.ReLU()), (1, 3, 8, 8))
+    convolution = next(
+        c for c in counted.calls if getattr(c, "type", "") == "Conv2d" or c.id.endswith("conv2d")
+    )
+
+    assert convolution.macs == 36 * 4 * 27
+    assert counted.depth("paper") == 1
 
 
 def test_what_has_no_formula_makes_the_count_partial_and_is_named():

@@ -24,6 +24,12 @@ def test_a_string_stands_for_half_of_its_last_digit(stated, inside, outside):
     assert not any(wanted.allows(number) for number in outside)
 
 
+def test_a_bare_number_counts_in_the_unit_of_its_mark():
+    """``arch_size("44.66")`` is MiB, as ``arch_size(44.66)`` is."""
+    assert quantity("44.66", rel=0.005, unit=2**20).allows(46_796_608)
+    assert quantity(44.66, rel=0.005, unit=2**20).allows(46_796_608)
+
+
 def test_a_relative_tolerance_replaces_it():
     assert quantity(100, rel=0.05).allows(105)
     assert not quantity(100, rel=0.05).allows(106)
@@ -37,6 +43,7 @@ def test_a_relative_tolerance_replaces_it():
         (True, {}, "True is no number"),
         (-1, {}, "it must be finite and not negative"),
         (float("nan"), {}, "it must be finite"),
+        (1.5, {}, r"1.5 is no exact count; write an integer"),
         (1, {"rel": 5}, "rel=5 is no share between 0 and 1"),
     ],
 )

@@ -5,6 +5,7 @@ The mutations are bugs that reached users; what happened where is in the comment
 
 import copy
 
+import numpy
 import pytest
 import torch
 import torchvision
@@ -244,6 +245,89 @@ def test_a_dropout_rate_matters_in_training_only():
         model.classifier[0].p = 0.2
 
     assert told(mutated("alexnet", change)) == [("classifier.0", "p", "0.5", "0.2", "training")]
+
+
+def test_a_frozen_norm_is_seen_in_training_mode():
+    """Overriding ``train()`` to keep batch norm in eval mode is the usual idiom."""
+
+    class Frozen(torchvision.models.resnet.ResNet):
+        def train(self, mode=True):
+            super().train(mode)
+            self.bn1.eval()
+            return self
+
+    def change(model):
+        model.__class__ = Frozen
+
+    model = builder("resnet18")()
+    after = copy.deepcopy(model)
+    change(after)
+    drift = diff(trace(model, (2, 3, 64, 64), train=True), trace(after, (2, 3, 64, 64), train=True))
+
+    assert ("bn1", "training", "absent", "False", "training") in told(drift)
+
+
+def test_a_forward_replaced_on_a_layer_is_told():
+    """The layer is then what that function does."""
+    model = nn.Sequential(nn.Linear(4, 4))
+    patched = copy.deepcopy(model)
+    patched[0].forward = lambda x: x @ x.transpose(0, 1) @ x
+    drift = diff(trace(model, (2, 4)), trace(patched, (2, 4)))
+
+    assert drift.severity == Severity.BEHAVIOUR
+    assert drift.after.macs == 2 * (2 * 4 * 2)
+
+
+def test_another_scalar_is_told():
+    """Whatever type it has."""
+
+    class Scale(nn.Module):
+        def __init__(self, factor):
+            super().__init__()
+            self.factor = factor
+
+        def forward(self, x):
+            return x * self.factor
+
+    for old, new in ((2j, 3j), (numpy.float32(2), numpy.float32(3)), (numpy.int64(2), numpy.int64(3))):
+        drift = diff(trace(Scale(old), (2, 4)), trace(Scale(new), (2, 4)))
+        assert (":mul", "input 2") in [(change.layer, change.attribute) for change in drift.causes]
+
+
+def test_renamed_keys_are_not_called_unchanged():
+    """As many as before, and none of the old checkpoint's fits."""
+
+    class Net(nn.Module):
+        def __init__(self, name):
+            super().__init__()
+            self.add_module(name, nn.Linear(4, 4))
+
+        def forward(self, x):
+            return next(self.children())(x)
+
+    text = str(diff(trace(Net("emb"), (2, 4)), trace(Net("neck"), (2, 4))))
+
+    assert "state-dict keys: 2 → 2 (2 gone, 2 new)" in text
+
+
+def test_cosmetic_changes_do_not_bury_the_cause():
+    """A new block class and one stride: the stride is the first line and the only one counted."""
+
+    class Block(torchvision.models.resnet.BasicBlock):
+        pass
+
+    def change(model):
+        for stage in (model.layer1, model.layer2, model.layer3):
+            for block in stage:
+                block.__class__ = Block
+        model.layer2[0].conv1.stride = (1, 1)
+        model.layer2[0].conv2.stride = (2, 2)
+
+    lines = str(mutated("resnet18", change)).splitlines()
+
+    assert lines[0].startswith("ResNet drifted: layer2.0.conv1 stride (2, 2) → (1, 1) and 1 more · behaviour")
+    assert "what changed (2):" in lines
+    assert "cosmetic (6):" in lines
 
 
 def test_an_untied_weight_is_told():

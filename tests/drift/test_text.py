@@ -94,6 +94,20 @@ def test_everything_awkward_survives():
     assert "const 0 [4]" in odd.to_text()
 
 
+@pytest.mark.parametrize(
+    "name", ["output", "module", "param", "buffer", "const", "opaque", "model", "archcheck"]
+)
+def test_a_module_may_be_called_like_a_keyword(name):
+    """``self.output = nn.Linear(…)`` is common, and DataParallel's child is ``module``."""
+    net = nn.Sequential()
+    net.add_module(name, nn.Sequential(nn.Linear(4, 4)))
+    net.add_module("act", nn.ReLU())
+    back = trace(net, (2, 4))
+
+    assert Trace.from_text(back.to_text()) == back
+    assert Trace.from_text(back.to_text()).to_text() == back.to_text()
+
+
 def test_equality_is_for_traces_only():
     """Any other type gets its own say, which syrupy relies on."""
     assert recorded("resnet18").__eq__("text") is NotImplemented

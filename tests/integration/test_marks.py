@@ -347,3 +347,22 @@ def test_net(arch_trace):
     assert arch_trace.training
 """,
     ).assert_outcomes(passed=1)
+
+
+def test_marks_in_a_unittest_class_are_refused(pytester):
+    """Pytest runs those past the hook that judges; a mark that is never judged would pass."""
+    result = in_process(
+        pytester,
+        """
+import unittest
+
+class TestNet(unittest.TestCase):
+    @arch(Net, inputs=IMAGE)
+    @arch_params(1)
+    def test_net(self):
+        pass
+""",
+    )
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*TestNet::test_net is a unittest.TestCase, whose marks cannot be judged*"])

@@ -70,8 +70,10 @@ def test_a_missing_snapshot_says_how_to_record_it(pytester):
     result = in_subprocess(pytester)
 
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*assert no snapshot is recorded yet*"])
-    result.stdout.fnmatch_lines(["do: look the model over, then pytest --snapshot-update"])
+    result.stdout.fnmatch_lines(["*assert n*: no snapshot is recorded yet*"])
+    result.stdout.fnmatch_lines(
+        ["net: no snapshot is recorded yet", "do: look the model over, then pytest --snapshot-update"]
+    )
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
@@ -106,6 +108,48 @@ def test_a_model_that_cannot_be_recorded_with_update_loses_no_snapshot(project, 
     assert committed(project) == before
 
 
+SECOND = (
+    IMPORTS
+    + """
+@arch(Net, inputs=IMAGE)
+def test_other(arch_trace, arch_snapshot):
+    assert arch_trace == arch_snapshot
+"""
+)
+
+BROKEN_RUNS = {
+    "a module that cannot be imported": ("import nothing\n", []),
+    "the same, and the others run": ("import nothing\n", ["--continue-on-collection-errors"]),
+    "the same under xdist": ("import nothing\n", ["--continue-on-collection-errors", "-n", "2"]),
+    "a module that is skipped": ("import pytest\npytest.importorskip('nothing')\n", []),
+    "the same under xdist too": ("import pytest\npytest.importorskip('nothing')\n", ["-n", "2"]),
+    "a wrong mark": (SECOND.replace("@arch(", "@arch_depth(1, convention='x')\n@arch("), []),
+    "only collected": (SECOND, ["--collect-only"]),
+    "stopped at the first failure": (SECOND.replace("    assert", "    assert 0\n    assert"), ["-x"]),
+    "interrupted": (SECOND.replace("    assert", "    raise KeyboardInterrupt\n    assert"), []),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_RUNS)
+def test_a_run_that_did_not_run_everything_deletes_nothing(pytester, case):
+    """With ``--snapshot-update``, whatever went wrong."""
+    content, options = BROKEN_RUNS[case]
+    second = pytester.path / "test_and_other.py"
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + TEST)
+    files = ("test_it/test_net", "test_it/test_narrow", "test_and_other/test_other")
+    for name in files:
+        path = pytester.path / f"__snapshots__/{name}.arch"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("archcheck 0\n", "utf-8")
+    before = sorted(pytester.path.rglob("*.arch"))
+
+    second.write_text(content, "utf-8")
+    result = in_subprocess(pytester, "--snapshot-update", *options)
+
+    assert sorted(pytester.path.rglob("*.arch")) == before
+    result.stdout.fnmatch_lines(["archcheck: not every test ran, so no unused snapshot was deleted"])
+
+
 def test_a_removed_test_is_still_cleaned_up(project):
     """What syrupy's users expect: the snapshot of a test that is gone goes with an update."""
     test = project.path / "test_it.py"
@@ -124,7 +168,7 @@ def test_a_broken_file_is_one_error_with_its_line(project):
 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*the snapshot cannot be read: line 3: cannot read from column 1: '<<<<<<< HEAD'"]
+        ["*net: the snapshot cannot be read: line 3: cannot read from column 1: '<<<<<<< HEAD'"]
     )
 
 

@@ -38,6 +38,44 @@ def test_the_trace_so_far_is_shown():
     assert "    0 Linear(in_features=4, out_features=8)(%in:input) -> [2,8]" in text
 
 
+def test_inputs_without_a_tensor_say_what_a_shape_is():
+    """A list of integers is no shape."""
+    with pytest.raises(RecordingError) as caught:
+        trace(nn.Sequential(nn.Conv2d(3, 4, 3)), [1, 3, 8, 8])
+
+    assert "got:    no tensor" in str(caught.value)
+    assert "do: inputs= has no tensor in it; a shape is a tuple of integers, as in (1, 3, 224, 224)" in str(
+        caught.value
+    )
+
+
+def test_every_placement_that_was_tried_is_told():
+    with pytest.raises(RecordingError, match=r"\n  tried:  .*meta: Linear failed .*; cpu: Linear failed"):
+        trace(nn.Linear(4, 4), (2, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kwargs": 3}, "kwargs=3: give a dict of the forward's keyword arguments"),
+        ({"train": "yes"}, "train='yes': give True or False"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_told(options, message):
+    with pytest.raises(UsageError, match=message):
+        trace(nn.Linear(4, 4), (2, 4), **options)
+
+
+def test_a_model_that_cannot_be_set_up_is_told():
+    class Stubborn(nn.Module):
+        def train(self, mode=True):
+            raise NotImplementedError("no modes here")
+
+    message = "Stubborn cannot be set up for recording: NotImplementedError: no modes here"
+    with pytest.raises(RecordingError, match=message):
+        trace(Stubborn(), (2, 4))
+
+
 def test_something_that_is_no_model_is_told():
     with pytest.raises(UsageError, match=r"trace\(\) was given int '7': give an nn.Module"):
         trace(7, (1, 3))

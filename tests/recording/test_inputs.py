@@ -37,6 +37,10 @@ def test_a_tuple_of_integers_is_one_shape():
     assert paths(trace(Echo(), (2, 3))) == [("first", (2, 3), "float32")]
 
 
+def test_the_shape_of_a_tensor_is_a_shape():
+    assert paths(trace(Echo(), torch.zeros(2, 3).shape)) == [("first", (2, 3), "float32")]
+
+
 def test_a_tuple_of_anything_else_is_the_positional_arguments():
     assert [path for path, *_ in paths(trace(Echo(), ((2, 3), (4,))))] == ["first", "second"]
 

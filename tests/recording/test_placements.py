@@ -78,6 +78,37 @@ def test_a_model_without_values_cannot_run_on_cpu_and_that_is_said():
         trace(model, (2, 4), device="cpu")
 
 
+class Autocast(nn.Module):
+    """Casts where it runs; autocast does not know meta."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(4, 4)
+
+    def forward(self, x):
+        with torch.autocast("cuda" if x.is_cuda else "cpu", dtype=torch.bfloat16):
+            return self.linear(x)
+
+
+def test_autocast_is_recorded_where_it_works():
+    recorded = trace(Autocast(), (2, 4))
+
+    assert recorded.output.dtype == "bfloat16"
+    assert recorded.placement != "meta"
+    with pytest.raises(RecordingError, match="autocast does not reach tensors on meta"):
+        trace(Autocast(), (2, 4), device="meta")
+
+
+def test_a_compiled_model_is_recorded_as_the_model_that_it_is():
+    """``torch.compile(model)`` and ``model.compile()`` compute the same and compile nothing here."""
+    plain = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    expected = trace(plain, (2, 4))
+
+    assert trace(torch.compile(plain), (2, 4)) == expected
+    plain.compile()
+    assert trace(plain, (2, 4)) == expected
+
+
 def test_an_unknown_device_is_told():
     with pytest.raises(UsageError, match="device='gpu' is none of auto, meta, cpu, cuda or cuda:0"):
         trace(nn.Linear(4, 4), (2, 4), device="gpu")
