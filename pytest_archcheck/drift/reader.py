@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable
-from typing import Any
-
-from pytest_archcheck.drift.defaults import DEFAULTS
 from pytest_archcheck.drift.tokens import Problem, Tokens, fail
+from pytest_archcheck.drift.values import read_arguments, read_config, read_made, read_ref, read_spec
 from pytest_archcheck.drift.writer import FORMAT_VERSION
 from pytest_archcheck.errors import FormatError
 from pytest_archcheck.records import (
@@ -17,18 +12,12 @@ from pytest_archcheck.records import (
     Module,
     Op,
     Output,
-    Ref,
     StateTensor,
-    Symbol,
     TensorSpec,
-    Value,
     refs_in,
 )
 from pytest_archcheck.traces import Trace
 
-_REF = re.compile(r"%(?P<name>.+?)(?:@(?P<index>\d+))?")
-_NUMBER = re.compile(r"-?\d+")
-_CONSTANTS: dict[str, Value] = {"None": None, "True": True, "False": False}
 _STATE_KINDS = ("param", "buffer", "const", "opaque")
 
 
@@ -79,7 +68,7 @@ class _Reader:
         elif not quoted and first in _STATE_KINDS and following in ("word", "string"):
             self._state(first, tokens)
         elif first.startswith("in:"):
-            spec = _spec(tokens)
+            spec = read_spec(tokens)
             self.inputs.append(TensorSpec(spec.shape, spec.dtype, first[3:]))
         else:
             self._call(number, first, tokens)
@@ -99,7 +88,7 @@ class _Reader:
     def _model(self, tokens: Tokens) -> None:
         tokens.take("model")
         cls = tokens.name()
-        self.model = Module("", cls, _config(cls, tokens))
+        self.model = Module("", cls, read_config(cls, tokens))
         mode = tokens.take()
         if mode not in ("eval", "train"):
             fail(f"expected eval or train, found {mode}")
@@ -110,8 +99,8 @@ class _Reader:
         path = ""
         if tokens.kind() != "ref":
             path = tokens.name()
-        source = _ref(tokens)
-        spec = _spec(tokens)
+        source = read_ref(tokens)
+        spec = read_spec(tokens)
         self.outputs.append(Output(spec.shape, spec.dtype, path, source))
 
     def _module(self, tokens: Tokens) -> None:
@@ -122,11 +111,11 @@ class _Reader:
             self.modules[name] = Module(name, "", {}, same_as=same_as)
         else:
             cls = tokens.name()
-            self.modules[name] = Module(name, cls, _config(cls, tokens))
+            self.modules[name] = Module(name, cls, read_config(cls, tokens))
 
     def _state(self, kind: str, tokens: Tokens) -> None:
         name = tokens.name()
-        spec = _spec(tokens)
+        spec = read_spec(tokens)
         frozen, unsaved = tokens.skip("frozen"), tokens.skip("unsaved")
         tied_to = tokens.name() if tokens.skip("=") else None
         saved = kind == "param" or (kind == "buffer" and not unsaved)
@@ -137,10 +126,10 @@ class _Reader:
         if tokens.kind() in ("word", "string"):
             cls = tokens.name()
             module_name = "" if name == "." else name
-            module = Module(module_name, cls, _config(cls, tokens))
-            args, kwargs = _arguments(tokens)
+            module = Module(module_name, cls, read_config(cls, tokens))
+            args, kwargs = read_arguments(tokens)
             tokens.take("->")
-            sources, specs = _made(tokens)
+            sources, specs = read_made(tokens)
             self.modules.setdefault(module_name, module)
             call: Call = LayerCall(
                 self.modules[module_name], int(count), args, kwargs, (), specs, sources, ()
@@ -149,9 +138,9 @@ class _Reader:
             scope, separator, function = name.rpartition(":")
             if not separator:
                 fail("expected a class after the layer's name")
-            args, kwargs = _arguments(tokens)
+            args, kwargs = read_arguments(tokens)
             tokens.take("->")
-            _, specs = _made(tokens)
+            _, specs = read_made(tokens)
             call = Op(scope, function, int(count), args, kwargs, (), specs)
         self.calls.append((number, call_id, call))
 
@@ -219,111 +208,3 @@ def _complete(
 
 def _has_number(call_id: str) -> bool:
     return call_id.rpartition("#")[2].isdigit() and "#" in call_id
-
-
-def _made(tokens: Tokens) -> tuple[tuple[Ref, ...] | None, tuple[TensorSpec, ...]]:
-    """The specs after the arrow; with a reference before each, the call is not atomic."""
-    sources: list[Ref] = []
-    specs: list[TensorSpec] = []
-    while tokens.kind() != "end":
-        if tokens.kind() == "ref":
-            sources.append(_ref(tokens))
-        specs.append(_spec(tokens))
-    is_atomic = bool(specs) and not sources
-    if sources and len(sources) != len(specs):
-        fail("expected a reference before every output, or before none")
-    return (None if is_atomic else tuple(sources)), tuple(specs)
-
-
-def _spec(tokens: Tokens) -> TensorSpec:
-    dtype = tokens.take() if tokens.kind() == "word" else "float32"
-    tokens.take("[")
-    shape: list[int] = []
-    while not tokens.skip("]"):
-        size = tokens.take()
-        if not size.isdecimal():
-            fail(f"expected a dimension, found {size}")
-        shape.append(int(size))
-        if tokens.peek() != "]":
-            tokens.take(",")
-    return TensorSpec(tuple(shape), dtype)
-
-
-def _config(cls: str, tokens: Tokens) -> dict[str, Value]:
-    _, written = _arguments(tokens)
-    return {**written, **{k: v for k, v in DEFAULTS.get(cls, {}).items() if k not in written}}
-
-
-def _arguments(tokens: Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]:
-    tokens.take("(")
-    args: list[Value] = []
-    kwargs: dict[str, Value] = {}
-    while not tokens.skip(")"):
-        is_keyword = (
-            tokens.kind() in ("word", "string")
-            and tokens.at + 1 < len(tokens.items)
-            and tokens.items[tokens.at + 1] == ("mark", "=")
-        )
-        if is_keyword:
-            key = tokens.name()
-            tokens.take("=")
-            kwargs[key] = _value(tokens)
-        else:
-            args.append(_value(tokens))
-        if tokens.peek() != ")":
-            tokens.take(",")
-    return tuple(args), kwargs
-
-
-def _ref(tokens: Tokens) -> Ref:
-    if tokens.kind() != "ref":
-        fail(f"expected a reference like %conv1, found {tokens.peek() or 'nothing'}")
-    match = _REF.fullmatch(tokens.take())
-    assert match is not None  # the token's pattern is the same
-    name = match["name"]
-    return Ref(json.loads(name) if name.startswith('"') else name, int(match["index"] or 0))
-
-
-def _value(tokens: Tokens) -> Value:
-    kind, text = tokens.kind(), tokens.peek()
-    if kind == "ref":
-        return _ref(tokens)
-    if kind == "string":
-        return str(json.loads(tokens.take()))
-    if kind == "symbol":
-        return Symbol(tokens.take()[1:-1])
-    if tokens.skip("("):
-        return tuple(_items(tokens, ")", _value))
-    if tokens.skip("{"):
-        return dict(_items(tokens, "}", _entry))
-    if kind != "word":
-        fail(f"expected a value, found {text or 'the end of the line'}")
-    return _word(tokens.take())
-
-
-def _items(tokens: Tokens, closing: str, item: Callable[[Tokens], Any]) -> list[Any]:
-    found = []
-    while not tokens.skip(closing):
-        found.append(item(tokens))
-        if tokens.peek() != closing:
-            tokens.take(",")
-    return found
-
-
-def _entry(tokens: Tokens) -> tuple[str, Value]:
-    key = tokens.name()
-    tokens.take(":")
-    return key, _value(tokens)
-
-
-def _word(word: str) -> Value:
-    if word in _CONSTANTS:
-        return _CONSTANTS[word]
-    if _NUMBER.fullmatch(word):
-        return int(word)
-    if word in ("inf", "-inf", "nan") or not (word[0].isalpha() or word[0] == "_"):
-        try:
-            return float(word)
-        except ValueError:
-            fail(f"expected a value, found {word}")
-    return Symbol(word)

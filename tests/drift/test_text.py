@@ -9,6 +9,7 @@ from torch import nn
 from pytest_archcheck import FormatError, Trace, spec, trace
 from pytest_archcheck.drift.reader import read
 from pytest_archcheck.drift.tokens import Tokens
+from pytest_archcheck.drift.values import read_value
 from pytest_archcheck.drift.writer import value_text
 from pytest_archcheck.records import Ref, Symbol
 from tests.models import recorded
@@ -136,11 +137,9 @@ values = st.recursive(
 @given(values)
 def test_any_value_reads_back(value):
     """Every value of a record has one spelling, and the reader turns it back."""
-    from pytest_archcheck.drift.reader import _value
-
     text = value_text(value)
     tokens = Tokens(text)
-    back = _value(tokens)
+    back = read_value(tokens)
     tokens.end()
 
     assert "\n" not in text

@@ -17,7 +17,10 @@ def fingerprint(model):
     """Everything of a model that a recording could disturb."""
     return (
         [(k, v.clone(), v.data_ptr(), v._version) for k, v in model.state_dict().items()],
-        [(n, p.requires_grad, p.grad, id(p)) for n, p in model.named_parameters()],
+        [
+            (n, p.requires_grad, id(p), id(p.grad), None if p.grad is None else p.grad.sum().item())
+            for n, p in model.named_parameters()
+        ],
         [(n, m.training, id(m), sorted(m.__dict__)) for n, m in model.named_modules()],
         [
             (len(m._forward_hooks), len(m._forward_pre_hooks), "forward" in m.__dict__)
@@ -40,6 +43,8 @@ def test_a_recording_leaves_no_mark(device, train):
     model = torchvision.models.mobilenet_v3_small()
     model.train(not train)
     model.features[0][1].eval()
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
     before = fingerprint(model)
 
     trace(model, (2, 3, 64, 64), device=device, train=train)

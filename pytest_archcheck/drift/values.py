@@ -1,0 +1,129 @@
+"""Read the values of one line of ``.arch`` text: specs, references, arguments, config."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pytest_archcheck.drift.defaults import DEFAULTS
+from pytest_archcheck.drift.tokens import Tokens, fail
+from pytest_archcheck.records import Ref, Symbol, TensorSpec, Value
+
+_REF = re.compile(r"%(?P<name>.+?)(?:@(?P<index>\d+))?")
+_NUMBER = re.compile(r"-?\d+")
+_CONSTANTS: dict[str, Value] = {"None": None, "True": True, "False": False}
+
+
+def read_made(tokens: Tokens) -> tuple[tuple[Ref, ...] | None, tuple[TensorSpec, ...]]:
+    """The specs after the arrow; with a reference before each, the call is not atomic."""
+    sources: list[Ref] = []
+    specs: list[TensorSpec] = []
+    while tokens.kind() != "end":
+        if tokens.kind() == "ref":
+            sources.append(read_ref(tokens))
+        specs.append(read_spec(tokens))
+    is_atomic = bool(specs) and not sources
+    if sources and len(sources) != len(specs):
+        fail("expected a reference before every output, or before none")
+    return (None if is_atomic else tuple(sources)), tuple(specs)
+
+
+def read_spec(tokens: Tokens) -> TensorSpec:
+    """A tensor's dtype and shape."""
+    dtype = tokens.take() if tokens.kind() == "word" else "float32"
+    tokens.take("[")
+    shape: list[int] = []
+    while not tokens.skip("]"):
+        size = tokens.take()
+        if not size.isdecimal():
+            fail(f"expected a dimension, found {size}")
+        shape.append(int(size))
+        if tokens.peek() != "]":
+            tokens.take(",")
+    return TensorSpec(tuple(shape), dtype)
+
+
+def read_config(cls: str, tokens: Tokens) -> dict[str, Value]:
+    """A module's config, with the frozen defaults that the text leaves out."""
+    _, written = read_arguments(tokens)
+    return {**written, **{k: v for k, v in DEFAULTS.get(cls, {}).items() if k not in written}}
+
+
+def read_arguments(tokens: Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]:
+    """Positional and keyword arguments in brackets."""
+    tokens.take("(")
+    args: list[Value] = []
+    kwargs: dict[str, Value] = {}
+    while not tokens.skip(")"):
+        is_keyword = (
+            tokens.kind() in ("word", "string")
+            and tokens.at + 1 < len(tokens.items)
+            and tokens.items[tokens.at + 1] == ("mark", "=")
+        )
+        if is_keyword:
+            key = tokens.name()
+            tokens.take("=")
+            kwargs[key] = read_value(tokens)
+        else:
+            args.append(read_value(tokens))
+        if tokens.peek() != ")":
+            tokens.take(",")
+    return tuple(args), kwargs
+
+
+def read_ref(tokens: Tokens) -> Ref:
+    """A reference like ``%conv1`` or ``%chunk@1``."""
+    if tokens.kind() != "ref":
+        fail(f"expected a reference like %conv1, found {tokens.peek() or 'nothing'}")
+    match = _REF.fullmatch(tokens.take())
+    assert match is not None  # the token's pattern is the same
+    name = match["name"]
+    return Ref(json.loads(name) if name.startswith('"') else name, int(match["index"] or 0))
+
+
+def read_value(tokens: Tokens) -> Value:
+    """Any value of a record."""
+    kind, text = tokens.kind(), tokens.peek()
+    if kind == "ref":
+        return read_ref(tokens)
+    if kind == "string":
+        return str(json.loads(tokens.take()))
+    if kind == "symbol":
+        return Symbol(tokens.take()[1:-1])
+    if tokens.skip("("):
+        return tuple(_items(tokens, ")", read_value))
+    if tokens.skip("{"):
+        return dict(_items(tokens, "}", _entry))
+    if kind != "word":
+        fail(f"expected a value, found {text or 'the end of the line'}")
+    return _word(tokens.take())
+
+
+def _items(tokens: Tokens, closing: str, item: Callable[[Tokens], Any]) -> list[Any]:
+    found = []
+    while not tokens.skip(closing):
+        found.append(item(tokens))
+        if tokens.peek() != closing:
+            tokens.take(",")
+    return found
+
+
+def _entry(tokens: Tokens) -> tuple[str, Value]:
+    key = tokens.name()
+    tokens.take(":")
+    return key, read_value(tokens)
+
+
+def _word(word: str) -> Value:
+    if word in _CONSTANTS:
+        return _CONSTANTS[word]
+    if _NUMBER.fullmatch(word):
+        return int(word)
+    if word in ("inf", "-inf", "nan") or not (word[0].isalpha() or word[0] == "_"):
+        try:
+            return float(word)
+        except ValueError:
+            fail(f"expected a value, found {word}")
+    return Symbol(word)
