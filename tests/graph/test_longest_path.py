@@ -67,6 +67,17 @@ def test_a_broadcast_gate_is_left_out_by_paper_and_counted_by_longest_path():
     assert depth(forward, "longest-path") == 4
 
 
+def test_a_broadcast_gate_needs_no_reduction():
+    """It may come from one position, or from another input."""
+
+    def forward(self, x):
+        hidden = self.a(x)
+        return self.d(hidden * self.c(self.b(hidden[:1])))
+
+    assert depth(forward) == 2
+    assert depth(forward, "longest-path") == 4
+
+
 def test_a_product_of_equals_is_no_gate():
     """A gated linear unit multiplies two halves of one width: both are depth."""
     assert depth(lambda self, x: self.c(self.b(self.a(x)) * self.d(x))) == 3

@@ -192,6 +192,20 @@ def test_the_transformer_fast_path_hides_nothing():
     assert torch.backends.mha.get_fastpath_enabled()
 
 
+def test_the_transformer_fast_path_is_not_prepared_for():
+    """With a padding mask the encoder would look whether it can pack its input; no such op is recorded."""
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    mask = torch.tensor([[False] * 5, [False, False, False, True, True]])
+    recorded = trace(
+        nn.TransformerEncoder(layer, 2).eval(),
+        (2, 5, 32),
+        kwargs={"src_key_padding_mask": mask},
+        device="cpu",
+    )
+
+    assert "logical_not" not in {op.function for op in recorded.ops}
+
+
 def test_a_users_own_leaf_module_shows_its_ops():
     """A module that is not one of ``torch.nn`` has its functions recorded."""
 
