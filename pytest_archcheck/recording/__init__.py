@@ -62,7 +62,7 @@ def trace(
     for rung in ladder(device):
         subject = build_on_meta(model) if rung == "meta" and built is None else None
         if subject is None:
-            subject = built = built or build(model)
+            subject = built = build(model) if built is None else built
         try:
             return _record(subject, inputs, kwargs, rung, train, tuple(notes))
         except RecordingError as error:

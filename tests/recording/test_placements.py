@@ -101,12 +101,26 @@ def test_autocast_is_recorded_where_it_works():
 
 def test_a_compiled_model_is_recorded_as_the_model_that_it_is():
     """``torch.compile(model)`` and ``model.compile()`` compute the same and compile nothing here."""
-    plain = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+
+    class Plain(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.linear(x).relu()
+
+    plain = Plain()
     expected = trace(plain, (2, 4))
 
     assert trace(torch.compile(plain), (2, 4)) == expected
     plain.compile()
     assert trace(plain, (2, 4)) == expected
+
+
+def test_an_empty_container_is_a_model():
+    """It is falsy, as it has no items."""
+    assert trace(nn.Sequential(), (2, 4), device="cpu").output.shape == (2, 4)
 
 
 def test_an_unknown_device_is_told():
