@@ -23,7 +23,7 @@ def _lines(
     trace: Trace, violations: Sequence[tuple[str, Violation]], judged: int, full: bool
 ) -> Iterator[str]:
     _, first = violations[0]
-    more = f" (and {len(violations) - 1} more violations)" if len(violations) > 1 else ""
+    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
     model = trace.model.type.rpartition(".")[2]
     subject = "" if first.where == "the model" else f"{first.where}: "
     yield f"{model} is not as stated: {subject}expected {first.expected}, found {first.found}{more}"
