@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# A run inside this process forgets what it imported, and torch cannot be imported twice.
+import torchvision  # noqa: F401
+
 MODELS = """
 import torch
 from torch import nn
