@@ -85,10 +85,10 @@ class Trace:
 
     @property
     def params(self) -> ParameterCount:
-        """Parameters of the whole model, tied ones once."""
+        """Parameters of the whole model, tied ones once; those of modules hidden in plain lists are not its own."""
         from pytest_archcheck.costs.sizes import count_parameters
 
-        return count_parameters(self.state)
+        return count_parameters(tensor for tensor in self.state if tensor.saved or tensor.kind != "param")
 
     @cached_property
     def mac_count(self) -> MacCount:

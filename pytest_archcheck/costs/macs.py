@@ -60,7 +60,9 @@ def macs_of(call: Call) -> int | None:
         if not call.atomic:
             return None
         formula = _LAYERS.get(call.type)
-        return formula(call) if formula else 0
+        if formula is None:
+            return 0 if call.module.is_torch else None  # a scripted module's inside is not known
+        return formula(call)
     if "." in call.function:  # not torch's own
         return None
     op_formula = _OPS.get(call.function)
@@ -253,5 +255,5 @@ _OPS: dict[str, Callable[[Op], int | None]] = {
 _NO_FORMULA = re.compile(
     r"(chain_matmul|linalg_|cdist|pdist|cov$|corrcoef|conv_tbc|"
     r"inner$|kron$|addr$|fft_|stft|istft|quantized_|conv|flex_attention|_?scaled_mm|"
-    r"grouped_mm|addbmm|baddbmm|sparse_|cholesky|pinverse|inverse|matrix_|lu_|qr|svd|ger$|outer$)"
+    r"grouped_mm|addbmm|baddbmm|sparse_|cholesky|grad$|backward$|pinverse|inverse|matrix_|lu_|qr|svd|ger$|outer$)"
 )

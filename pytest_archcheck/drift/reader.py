@@ -118,7 +118,7 @@ class _Reader:
         spec = read_spec(tokens)
         frozen, unsaved = tokens.skip("frozen"), tokens.skip("unsaved")
         tied_to = tokens.name() if tokens.skip("=") else None
-        saved = kind == "param" or (kind == "buffer" and not unsaved)
+        saved = kind in ("param", "buffer") and not unsaved
         self.state.append(StateTensor(name, kind, spec, kind == "param" and not frozen, tied_to, saved))
 
     def _call(self, number: int, call_id: str, tokens: Tokens) -> None:

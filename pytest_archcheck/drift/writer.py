@@ -10,7 +10,7 @@ Line by line (version 0)::
     <scope>:<function>(<arguments>) -> <spec> …               an op
     output<path> %<ref> <spec>                                each output tensor
     module <name> <class>(<config>)                           each module that was not called
-    param <name> <spec> [frozen] [= <name>]                   likewise buffer, const, opaque
+    param <name> <spec> [frozen] [unsaved] [= <name>]         likewise buffer, const, opaque
 
 A spec is a dtype and a shape, ``int64[1,128]``; float32 is left out. ``%name`` refers to the tensor that a call
 made, ``%name@1`` to its second one. What follows ``  # `` is for the reader and is computed anew on
@@ -85,7 +85,7 @@ def state_text(tensor: StateTensor) -> str:
     line = f"{tensor.kind} {name_text(tensor.name)} {spec_text(tensor.spec)}"
     if tensor.kind == "param" and not tensor.trainable:
         line += " frozen"
-    if tensor.kind == "buffer" and not tensor.saved:
+    if tensor.kind in ("param", "buffer") and not tensor.saved:
         line += " unsaved"
     if tensor.tied_to is not None:
         line += f" = {name_text(tensor.tied_to)}"

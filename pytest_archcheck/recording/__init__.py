@@ -6,18 +6,22 @@ arguments (``inputs``), and lets the ``recorder`` watch one forward.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+import torch
 from torch import nn
 
 from pytest_archcheck.errors import RecordingError, UsageError
-from pytest_archcheck.recording.build import build, build_on_meta, is_model_or_factory
+from pytest_archcheck.recording.build import Subject, build, is_model_or_factory
 from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.failures import explain_failure
-from pytest_archcheck.recording.inputs import make_arguments
-from pytest_archcheck.recording.placements import ladder, undisturbed
-from pytest_archcheck.recording.recorder import Recorder
+from pytest_archcheck.recording.inputs import Arguments, make_arguments
+from pytest_archcheck.recording.placements import Placement, placement, placements, undisturbed
+from pytest_archcheck.recording.recorder import Recorder, unrecorded
+from pytest_archcheck.recording.twins import NoValuesError, ParameterGuard
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import LayerCall, Output
 from pytest_archcheck.traces import Trace
@@ -40,8 +44,8 @@ def trace(
         inputs: a shape ``(1, 3, 224, 224)``, a tuple of positional arguments, or one argument; leaves are
             tensors, shapes or ``spec(…)``.
         kwargs: keyword arguments of the forward.
-        device: ``"auto"`` (CUDA where there is one, else meta, else cpu), ``"meta"``, ``"cpu"``,
-            ``"cuda"`` or ``"cuda:0"``.
+        device: ``"auto"`` (CUDA where there is one, else meta, else cpu, else fake for a model without
+            values), ``"meta"``, ``"cpu"``, ``"cuda"``, ``"cuda:0"`` or ``"fake"``.
         train: record in training mode instead of evaluation mode.
 
     Raises:
@@ -56,18 +60,24 @@ def trace(
         raise UsageError(f"kwargs={kwargs!r}: give a dict of the forward's keyword arguments")
     if not isinstance(train, bool):
         raise UsageError(f"train={train!r}: give True or False")
+    subject = Subject(model)
     notes: list[str] = []
-    built: nn.Module | None = model if isinstance(model, nn.Module) else None
     failure: RecordingError | None = None
-    for rung in ladder(device):
-        subject = build_on_meta(model) if rung == "meta" and built is None else None
-        if subject is None:
-            subject = built = build(model) if built is None else built
+    latest: RecordingError | None = None
+    for name in placements(device):
+        if name == "fake" and latest is not None and not isinstance(latest, NoValuesError):
+            break  # the model has values, and failed with them
+        place = placement(name)
         try:
-            return _record(subject, inputs, kwargs, rung, train, tuple(notes))
+            with unrecorded():
+                built = subject.on(place)
+            return _record(built, inputs, kwargs, place, train, tuple(notes))
         except RecordingError as error:
-            notes.append(f"{rung}: {str(error).splitlines()[0]}")
+            notes.append(f"{name}: {str(error).splitlines()[0]}")
             failure = _more_telling(failure, error)
+            latest = error
+            if error.__cause__ is not None:  # a failed forward's activations
+                traceback.clear_frames(error.__cause__.__traceback__)
     assert failure is not None
     if len(notes) > 1:
         story, separator, advice = str(failure).partition("\n  do:")
@@ -79,54 +89,111 @@ def _record(
     model: nn.Module,
     inputs: Any,
     kwargs: Mapping[str, Any] | None,
-    device: str,
+    place: Placement,
+    train: bool,
+    notes: tuple[str, ...],
+    grad: bool = False,
+) -> Trace:
+    with unrecorded(), undisturbed(place), torch.set_grad_enabled(grad):
+        cloner = Cloner(place)
+        clone = _cloned(cloner, model, train)
+        arguments = make_arguments(clone, inputs, kwargs, place)
+        if cloner.is_lazy:  # one call gives its parameters their shapes
+            _give_shapes(clone, cloner, arguments, place)
+            arguments = make_arguments(clone, inputs, kwargs, place)
+        recorder = Recorder(clone, place, cloner.found)
+        try:
+            result = _run(recorder, cloner, arguments, place)
+        except RecordingError as error:
+            if grad or not _wants_grad(error.__cause__):
+                raise
+        else:
+            return _trace_of(recorder, arguments, result, place, train, (*notes, *cloner.notes))
+    notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
+    return _record(model, inputs, kwargs, place, train, notes, grad=True)
+
+
+def _cloned(cloner: Cloner, model: nn.Module, train: bool) -> nn.Module:
+    try:
+        clone = cloner.clone(model)
+        try:
+            clone.train(train)
+        except NotImplementedError:
+            cloner.notes.append("the mode is the one that the program was exported in")
+        return clone
+    except RecordingError:
+        raise
+    except Exception as error:
+        raise RecordingError(
+            f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _give_shapes(clone: nn.Module, cloner: Cloner, arguments: Arguments, place: Placement) -> None:
+    """Call a lazy clone once, unrecorded: what it makes of its inputs' shapes is then its architecture."""
+    try:
+        with place.active(), _guard(cloner, place), torch.device(place.device):
+            clone(*arguments.args, **arguments.kwargs)
+    except Exception as error:
+        raise RecordingError(
+            f"{type(clone).__name__} has lazy modules, and the call that would give them their shapes failed on "
+            f"{place.name}: {type(error).__name__}: {error}"
+        ) from error
+    for name, tensor in (*clone.named_parameters(), *clone.named_buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise RecordingError(
+                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward"
+            )
+
+
+def _guard(cloner: Cloner, place: Placement) -> AbstractContextManager[Any]:
+    return ParameterGuard(cloner.shared) if place.has_values else nullcontext()
+
+
+def _run(recorder: Recorder, cloner: Cloner, arguments: Arguments, place: Placement) -> Any:
+    recorder.mark_inputs(arguments.leaves)
+    try:
+        with place.active(), _guard(cloner, place), recorder:
+            return recorder.clone(*arguments.args, **arguments.kwargs)
+    except Exception as error:
+        failure = RecordingError(explain_failure(recorder, error, place.name))
+        raise failure from error
+
+
+def _trace_of(
+    recorder: Recorder,
+    arguments: Arguments,
+    result: Any,
+    place: Placement,
     train: bool,
     notes: tuple[str, ...],
 ) -> Trace:
-    with undisturbed(device):
-        cloner = Cloner(device)
-        try:
-            clone = cloner.module(model)
-            clone.train(train)
-        except RecordingError:
-            raise
-        except Exception as error:
-            raise RecordingError(
-                f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
-            ) from error
-        arguments = make_arguments(clone, inputs, kwargs, device)
-        recorder = Recorder(clone, device, kept={id(tensor) for tensor in cloner.tensors})
-        recorder.mark_inputs(arguments.leaves)
-        specs = arguments.specs
-        try:
-            with recorder:
-                result = clone(*arguments.args, **arguments.kwargs)
-        except Exception as error:
-            failure = RecordingError(explain_failure(recorder, error, device))
-            raise failure from error
-        outputs = tuple(
-            Output(tuple(tensor.shape), spec_of(tensor).dtype, path, recorder.sources.of(tensor))
-            for path, tensor in tensor_leaves(result)
-        )
+    outputs = tuple(
+        Output(spec_of(tensor).shape, spec_of(tensor).dtype, path, recorder.sources.of(tensor))
+        for path, tensor in tensor_leaves(result)
+    )
     if not outputs:
-        raise RecordingError(
-            f"{type(model).__name__} returned {_described(result)}, in which there is no tensor"
-        )
+        name = type(recorder.clone).__name__
+        raise RecordingError(f"{name} returned {_described(result)}, in which there is no tensor")
     calls = tuple(call for call in recorder.calls if call is not None)
-    root = recorder.modules[0]
-    if isinstance(calls[0], LayerCall) and not calls[0].atomic:
+    if isinstance(calls[0], LayerCall) and calls[0].name == "." and not calls[0].atomic:
         calls = calls[1:]  # the call of the root itself: its inputs and outputs are the trace's
     return Trace(
-        model=root,
+        model=recorder.modules[0],
         training=train,
-        inputs=specs,
+        inputs=arguments.specs,
         calls=calls,
         outputs=outputs,
         modules=recorder.modules,
         state=recorder.all_state,
-        placement=device,
+        placement=place.name,
         notes=notes,
     )
+
+
+def _wants_grad(error: BaseException | None) -> bool:
+    """Whether a forward that differentiates inside itself met autograd switched off."""
+    return isinstance(error, RuntimeError) and "does not require grad" in str(error)
 
 
 def _more_telling(first: RecordingError | None, second: RecordingError) -> RecordingError:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import nn
 
 from pytest_archcheck.errors import RecordingError
-from pytest_archcheck.recording.placements import random_state_kept
+from pytest_archcheck.recording.placements import Placement, random_state_kept
+from pytest_archcheck.recording.twins import NoValuesError
 
 
 def is_model_or_factory(thing: Any) -> bool:
@@ -26,7 +29,7 @@ def build(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module:
     """
     if isinstance(factory, nn.Module):
         return factory
-    with random_state_kept("cpu"):
+    with random_state_kept():
         try:
             model = factory()
         except Exception as error:
@@ -39,12 +42,56 @@ def build(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module:
     return model
 
 
-def build_on_meta(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module | None:
-    """The model built without memory, or ``None`` where its constructor needs values."""
+class Subject:
+    """The model under test, built from a factory at most once with values and once without."""
+
+    def __init__(self, model: nn.Module | Callable[[], nn.Module]) -> None:
+        self._factory = None if isinstance(model, nn.Module) else model
+        self._built = model if isinstance(model, nn.Module) else None
+        self._on_meta: nn.Module | None = None
+        self._tried_meta = False
+
+    def on(self, place: Placement) -> nn.Module:
+        """The model to record on a placement; without memory where that placement needs none.
+
+        Raises:
+            RecordingError: it could not be built.
+            NoValuesError: its values do not fit into this machine's memory.
+        """
+        if not place.has_values and self._built is None:
+            on_meta = self._without_values()
+            if on_meta is not None:
+                return on_meta
+        if self._built is None:
+            assert self._factory is not None
+            if self._on_meta is not None:
+                _refuse_too_large(self._on_meta)
+            self._built = build(self._factory)
+        return self._built
+
+    def _without_values(self) -> nn.Module | None:
+        """The model built on meta, or ``None`` where its constructor needs values."""
+        if not self._tried_meta and self._factory is not None:
+            self._tried_meta = True
+            with suppress(RecordingError), torch.device("meta"):
+                self._on_meta = build(self._factory)
+        return self._on_meta
+
+
+def _refuse_too_large(model: nn.Module) -> None:
+    needed = sum(tensor.nbytes for tensor in (*model.parameters(), *model.buffers()))
+    memory = _memory_of_machine()
+    if memory is not None and needed > memory:
+        raise NoValuesError(
+            f"{type(model).__name__} holds {needed / 2**30:,.1f} GiB of parameters and buffers, "
+            f"and this machine has {memory / 2**30:,.1f} GiB of memory"
+        )
+
+
+def _memory_of_machine() -> int | None:
     try:
-        with torch.device("meta"):
-            return build(factory)
-    except RecordingError:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # not every system says
         return None
 
 

@@ -2,8 +2,10 @@
 
 Requirements this module meets:
 
-* the user's model is never run and never written to: modules, containers and bound methods are copied;
-* on ``meta`` no tensor holds data; on a real device parameters share their storage and buffers are copied;
+* the user's model is never run and never written to: modules, containers, plain objects, bound methods and
+  functions that close over any of these are copied;
+* without values (meta, fake) no tensor holds data; on a real device parameters share their memory and all other
+  tensors are copied;
 * a tensor that is tied stays tied, a module that is shared stays shared.
 """
 
@@ -13,186 +15,278 @@ import collections
 import copy
 import functools
 import types
-from typing import Any, cast
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from pytest_archcheck.errors import RecordingError
-
-_ATOMS = (
-    bool,
-    int,
-    float,
-    complex,
-    str,
-    bytes,
-    type(None),
-    type,
-    types.FunctionType,
-    types.BuiltinFunctionType,
-    types.ModuleType,
-    torch.dtype,
-    torch.device,
-    torch.Size,
+from pytest_archcheck.recording.holders import (
+    ATOM_TYPES,
+    ATOMS,
+    clone_function,
+    copy_of_state,
+    may_hold_state,
+    reaches_state,
 )
-_ATOM_TYPES = frozenset(_ATOMS)
+from pytest_archcheck.recording.placements import Placement
+from pytest_archcheck.recording.twins import twin_of
+
+_T = TypeVar("_T")
 _CONTAINER_TYPES = frozenset((dict, collections.OrderedDict, list, set))
+_REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
+_WRAPPERS = {  # what each keeps the model in; they change where it runs, not what it computes
+    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
+    "torch.nn.parallel.data_parallel.DataParallel": "module",
+    "torch.nn.parallel.distributed.DistributedDataParallel": "module",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A tensor or module that a module holds outside its registries: whose, and by which attribute."""
+
+    thing: Any
+    owner: nn.Module
+    path: str
 
 
 class Cloner:
-    """Copies one model for one device: ``module`` gives the root, ``tensors`` all that it then holds."""
+    """Copies one model for one placement.
 
-    def __init__(self, device: str) -> None:
-        self.device = torch.device(device)
-        self.tensors: list[torch.Tensor] = []
+    Attributes:
+        shared: the clone's parameters that share memory with the user's.
+        found: tensors and modules that the clone holds in plain attributes.
+        notes: what to say about it, as that a wrapper was left out.
+        is_lazy: whether a parameter has no shape yet.
+    """
+
+    def __init__(self, place: Placement) -> None:
+        self.place = place
+        self.shared: list[torch.Tensor] = []
+        self.found: list[Found] = []
+        self.notes: list[str] = []
+        self.is_lazy = False
         self._memo: dict[int, Any] = {}
         self._kept: list[Any] = []  # ids in the memo stay taken while the clone is being made
+        self.tree: set[int] = set()
+        self._owner: nn.Module | None = None
+        self._path: list[str] = []
 
-    def module(self, module: nn.Module) -> nn.Module:
-        """The clone of a module and of everything below it.
+    def clone(self, model: nn.Module) -> nn.Module:
+        """The clone of a whole model.
 
         Raises:
-            RecordingError: the module is scripted, or lazy and not yet initialised.
+            RecordingError: the model is scripted, or has meta tensors where values are needed.
         """
-        known = self._memo.get(id(module))
+        self.tree = {id(module) for module in model.modules()}
+        clone = self.module(model)
+        if isinstance(clone, torch.jit.ScriptModule):
+            raise RecordingError(
+                f"a scripted module ({type(model).__name__}) has no Python forward to record; "
+                "record the module that it was scripted from"
+            )
+        return clone
+
+    def module(self, module: nn.Module) -> nn.Module:
+        """The clone of a module and of everything below it."""
+        known = self.known(module)
         if known is not None:
             return cast(nn.Module, known)
         if isinstance(module, torch.jit.ScriptModule):
-            raise RecordingError(
-                f"a scripted module ({type(module).__name__}) has no Python forward to record; "
-                "record the module that it was scripted from"
-            )
-        if type(module).__name__ == "OptimizedModule":  # torch.compile's: the same module, compiled
-            return self._remember_module(module, self.module(cast(nn.Module, module._modules["_orig_mod"])))
-        clone = self._remember_module(module, object.__new__(type(module)))
-        for name, value in module.__dict__.items():
-            if name == "_compiled_call_impl":  # of module.compile(); it would run the original
-                continue
-            object.__setattr__(clone, name, self.value(value))
-        for name in _slots(type(module)):
-            if hasattr(module, name):
-                object.__setattr__(clone, name, self.value(getattr(module, name)))
+            scripted = copy.deepcopy(module)
+            return self.remember(module, scripted.to(self.place.device))
+        kept_in = _WRAPPERS.get(f"{type(module).__module__}.{type(module).__qualname__}")
+        if kept_in is not None:
+            return self._unwrapped(module, kept_in)
+        clone = self.remember(module, object.__new__(type(module)))
+        with self._inside(clone):
+            for name, value in module.__dict__.items():
+                kind = type(value)
+                if name in _REGISTRIES:
+                    twin: Any = self._registry(value)
+                elif kind in ATOM_TYPES:
+                    twin = value
+                elif name == "_compiled_call_impl":  # of module.compile(); it would run the original
+                    continue
+                elif name == "_graph":  # of torch.fx: the forward was generated from it
+                    twin = value
+                else:
+                    twin = self._at(name, value)
+                object.__setattr__(clone, name, twin)
+            self._slots(module, clone)
         return clone
 
     def value(self, value: Any) -> Any:
         """The counterpart of anything that a module holds; what has no state is shared."""
         kind = type(value)
-        if kind in _ATOM_TYPES or isinstance(value, _ATOMS):
+        if kind in ATOM_TYPES or isinstance(value, ATOMS):
             return value
-        known = self._memo.get(id(value))
+        known = self.known(value)
         if known is not None:
             return known
         if kind in _CONTAINER_TYPES and not value:  # a module has a dozen empty dicts of hooks
-            return self._remember(value, kind())
+            return self.remember(value, kind())
         if isinstance(value, torch.Tensor):
             twin = self.tensor(value)
-            self.tensors.append(twin)
-            return self._remember(value, twin)
+            self._note(twin)
+            return twin
         if isinstance(value, nn.Module):
-            return self.module(value)
-        if isinstance(value, dict):
+            return self._found_module(value)
+        if isinstance(value, dict | collections.UserDict):
             return self._mapping(value)
         if isinstance(value, list | set | collections.deque):
             return self._mutable(value)
         if isinstance(value, tuple):
-            items = [self.value(item) for item in value]
+            items = [self._at(str(index), item) for index, item in enumerate(value)]
             return value._make(items) if hasattr(value, "_make") else tuple(items)
+        if isinstance(value, types.FunctionType):
+            return clone_function(value, self) if reaches_state(value, self.tree) else value
         if isinstance(value, types.MethodType):
             return types.MethodType(value.__func__, self.value(value.__self__))
         if isinstance(value, functools.partial):
-            keywords = {key: self.value(item) for key, item in value.keywords.items()}
-            arguments = [self.value(item) for item in value.args]
+            keywords = {key: self._at(key, item) for key, item in value.keywords.items()}
+            arguments = [self._at(str(index), item) for index, item in enumerate(value.args)]
             return functools.partial(self.value(value.func), *arguments, **keywords)
-        if hasattr(value, "__dict__") and _holds_state(value, set()):
-            twin = copy.copy(value)
-            self._remember(value, twin)
-            for name, item in value.__dict__.items():
-                object.__setattr__(twin, name, self.value(item))
-            return twin
-        return value
+        if isinstance(value, weakref.ref):
+            target = value()
+            return value if target is None else weakref.ref(self.value(target))
+        if isinstance(value, functools._lru_cache_wrapper):
+            inner = self.value(value.__wrapped__)
+            return self.remember(value, functools.lru_cache(**value.cache_parameters())(inner))
+        if isinstance(value, RemovableHandle):
+            return self._handle(value)
+        return self._object(value)
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
-        """The counterpart of one tensor on the clone's device.
-
-        Raises:
-            RecordingError: a lazy parameter without a shape, or a meta tensor for a real device.
-        """
-        if nn.parameter.is_lazy(tensor):
-            raise RecordingError(
-                "a lazy module has parameters without a shape; call the model once on real inputs first"
-            )
-        if tensor.device.type == "meta" and self.device.type != "meta":
-            raise RecordingError(
-                f"its tensors are on meta and have no values to run with on {self.device.type}"
-            )
-        is_parameter = isinstance(tensor, nn.Parameter)
-        with torch.no_grad():
-            plain = tensor.detach()
-            if self.device.type == "meta":
-                twin = _empty_like(plain)
-            elif is_parameter and plain.device.type == self.device.type:
-                twin = plain
-            else:
-                twin = plain.to(self.device, copy=True)
-        if is_parameter:
-            return nn.Parameter(twin, requires_grad=tensor.requires_grad)
-        return twin.requires_grad_() if tensor.requires_grad else twin
-
-    def _mapping(self, value: dict[Any, Any]) -> dict[Any, Any]:
-        twin = copy.copy(value)
-        self._remember(value, twin)
-        for key, item in value.items():
-            changed = self.value(item)
-            if changed is not item:
-                twin[key] = changed
+        """The counterpart of one tensor, made once."""
+        known = self.known(tensor)
+        if known is not None:
+            return cast(torch.Tensor, known)
+        twin = self.remember(tensor, twin_of(tensor, self.place))
+        self.is_lazy = self.is_lazy or nn.parameter.is_lazy(tensor)
+        if self.place.has_values and isinstance(tensor, nn.Parameter):
+            self.shared.append(twin)
+        for name, item in tensor.__dict__.items():
+            if name != "_archcheck_source":
+                twin.__dict__[name] = self.value(item)
         return twin
 
-    def _mutable(self, value: Any) -> Any:
-        twin = copy.copy(value)
-        self._remember(value, twin)
-        twin.clear()
-        for item in value:
-            (twin.add if isinstance(twin, set) else twin.append)(self.value(item))
-        return twin
+    def known(self, original: Any) -> Any:
+        """The counterpart that something has already, or ``None``."""
+        return self._memo.get(id(original))
 
-    def _remember_module(self, original: nn.Module, twin: nn.Module) -> nn.Module:
-        return cast(nn.Module, self._remember(original, twin))
-
-    def _remember(self, original: Any, twin: Any) -> Any:
+    def remember(self, original: Any, twin: _T) -> _T:
+        """Let something have this counterpart wherever it is met again."""
         self._memo[id(original)] = twin
         self._kept.append(original)
         return twin
 
+    # -- modules -----------------------------------------------------------------------------------
 
-def _empty_like(tensor: torch.Tensor) -> torch.Tensor:
-    if tensor.layout is torch.strided and not tensor.is_quantized and not tensor.is_nested:
-        return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
-    return tensor.to("meta")
+    def _registry(self, registry: dict[str, Any]) -> dict[str, Any]:
+        """``_parameters``, ``_buffers`` or ``_modules``: the same dict class with the counterparts."""
+        twin = self.remember(registry, copy.copy(registry))
+        for name, item in registry.items():
+            if item is not None:
+                twin[name] = self.module(item) if isinstance(item, nn.Module) else self.tensor(item)
+        return twin
+
+    def _unwrapped(self, wrapper: nn.Module, kept_in: str) -> nn.Module:
+        note = f"recorded without its wrapper {type(wrapper).__name__}"
+        if note not in self.notes:
+            self.notes.append(note)
+        inner = self.module(cast(nn.Module, wrapper._modules[kept_in]))
+        inner.__dict__.setdefault(kept_in, inner)  # a forward that reaches through the wrapper finds itself
+        return self.remember(wrapper, inner)
+
+    def _slots(self, original: Any, twin: Any) -> None:
+        for cls in type(original).__mro__:
+            slots = cls.__dict__.get("__slots__", ())
+            for name in (slots,) if isinstance(slots, str) else slots:
+                if name not in ("__dict__", "__weakref__"):
+                    key = f"_{cls.__name__.lstrip('_')}{name}" if _is_private(name) else name
+                    try:
+                        held = object.__getattribute__(original, key)
+                    except AttributeError:
+                        continue
+                    object.__setattr__(twin, key, self._at(name, held))
+
+    # -- what modules hold -------------------------------------------------------------------------
+
+    def _mapping(self, value: Any) -> Any:
+        twin = self.remember(value, copy.copy(value))
+        for key, item in value.items():
+            changed = self._at(str(key), item)
+            if changed is not item:
+                twin[key] = changed
+        if isinstance(value, dict) and getattr(value, "__dict__", None):
+            for name, item in vars(value).items():
+                twin.__dict__[name] = self._at(name, item)
+        return twin
+
+    def _mutable(self, value: Any) -> Any:
+        twin = self.remember(value, copy.copy(value))
+        twin.clear()
+        for index, item in enumerate(value):
+            (twin.add if isinstance(twin, set) else twin.append)(self._at(str(index), item))
+        return twin
+
+    def _handle(self, handle: RemovableHandle) -> RemovableHandle:
+        """What takes a hook away again: from the clone's hooks, not from the user's."""
+        twin = self.remember(handle, copy.copy(handle))
+        for name, item in vars(handle).items():
+            twin.__dict__[name] = self.value(item)
+        return twin
+
+    def _object(self, value: Any) -> Any:
+        """A plain object, with counterparts of what it holds; C objects and singletons are shared."""
+        copied = copy_of_state(value)
+        if copied is not None:
+            return self.remember(value, copied)
+        if not may_hold_state(value):
+            return self.remember(value, value)
+        try:
+            twin = object.__new__(type(value))
+        except TypeError:  # a subclass of something made in C
+            twin = copy.copy(value)
+        self.remember(value, twin)
+        for name, item in getattr(value, "__dict__", {}).items():
+            object.__setattr__(twin, name, self._at(name, item))
+        self._slots(value, twin)
+        return twin
+
+    # -- names -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _inside(self, owner: nn.Module) -> Iterator[None]:
+        before = self._owner, self._path
+        self._owner, self._path = owner, []
+        yield
+        self._owner, self._path = before
+
+    def _at(self, step: str, value: Any) -> Any:
+        self._path.append(step)
+        twin = self.value(value)
+        self._path.pop()
+        return twin
+
+    def _note(self, thing: Any) -> None:
+        if self._owner is not None:
+            self.found.append(Found(thing, self._owner, ".".join(self._path)))
+
+    def _found_module(self, module: nn.Module) -> nn.Module:
+        owner, path = self._owner, ".".join(self._path)
+        twin = self.module(module)
+        if owner is not None:
+            self.found.append(Found(twin, owner, path))
+        return twin
 
 
-def _slots(cls: type) -> list[str]:
-    names: list[str] = []
-    for base in cls.__mro__:
-        slots = base.__dict__.get("__slots__", ())
-        names += [slots] if isinstance(slots, str) else list(slots)
-    return [name for name in names if name not in ("__dict__", "__weakref__")]
-
-
-def _holds_state(value: Any, seen: set[int]) -> bool:
-    """Whether a tensor or a module can be reached from a plain object."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, _ATOMS) or id(item) in seen:
-            continue
-        seen.add(id(item))
-        if isinstance(item, torch.Tensor | nn.Module):
-            return True
-        if isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list | tuple | set):
-            stack.extend(item)
-        elif hasattr(item, "__dict__"):
-            stack.extend(vars(item).values())
-    return False
+def _is_private(name: str) -> bool:
+    return name.startswith("__") and not name.endswith("__")

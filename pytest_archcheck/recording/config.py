@@ -27,8 +27,11 @@ _NEVER = {"self", "device", "dtype"}
 def is_atomic(module: nn.Module) -> bool:
     """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent.
 
-    One whose ``forward`` was replaced on the instance is what that function does.
+    One whose ``forward`` was replaced on the instance is what that function does. The inside of a scripted
+    module cannot be seen.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
     if not is_torch_class(type(module)) or "forward" in module.__dict__:
         return False
     return not module._modules or isinstance(module, nn.MultiheadAttention | nn.RNNBase)
@@ -36,6 +39,10 @@ def is_atomic(module: nn.Module) -> bool:
 
 def type_name(cls: type) -> str:
     """``Conv2d`` for ``torch.nn``'s own classes, the fully qualified name for all others."""
+    if issubclass(cls, torch.jit.ScriptModule):
+        return "torch.jit.ScriptModule"
+    if cls.__qualname__ == "GraphModule.__new__.<locals>.GraphModuleImpl":  # one class for each instance
+        return "torch.fx.GraphModule"
     return cls.__name__ if is_torch_class(cls) else qualified_name(cls)
 
 
@@ -45,6 +52,8 @@ def config_of(module: nn.Module) -> dict[str, Value]:
     A parameter is left out, as the state says what it is; ``bias`` of a convolution or linear layer is
     kept as whether there is one, because that is what a reader looks for.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return {"original_name": module.original_name}
     cls = type(module)
     shows_bias = _shows_bias(cls)
     dimensions = _DIMENSIONS.search(cls.__name__) if is_torch_class(cls) else None

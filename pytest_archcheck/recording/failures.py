@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pytest_archcheck.drift.writer import call_text, config_text, spec_text
 from pytest_archcheck.errors import RecordingError
-from pytest_archcheck.recording.recorder import Frame, Recorder
-from pytest_archcheck.records import Module
+from pytest_archcheck.recording.recorder import Recorder
+from pytest_archcheck.records import Module, TensorSpec
 
 _SHOWN = 5
 
@@ -14,7 +14,8 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
     """The message for a forward that raised on a device."""
     model = recorder.clone.__class__.__name__
     failure = recorder.failure
-    frame = failure[1] if failure is not None and failure[0] is error else None
+    failure = failure if failure is not None and failure.error is error else None
+    frame = failure.frame if failure is not None else None
     where = (frame.owner.module.name or "the root") if frame else "the start"
     lines = [f"{model} failed at {where} while it was recorded on {device}"]
     if frame is not None:
@@ -23,7 +24,9 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
         wanted = _wanted(record)
         if wanted:
             lines.append(f"  wanted: {wanted}")
-        lines.append(f"  got:    {_got(frame)}")
+        lines.append(f"  got:    {_listed(frame.inputs)}")
+    if failure is not None and failure.function:
+        lines.append(f"  call:   {failure.function} of {_listed(failure.operands)}")
     message = str(error).strip().splitlines() or [""]
     lines.append(f"  torch:  {type(error).__name__}: {message[0]}")
     done = [call for call in recorder.calls if call is not None]
@@ -45,8 +48,8 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
     return "\n".join(lines)
 
 
-def _got(frame: Frame) -> str:
-    return ", ".join(spec_text(spec) for spec in frame.inputs) or "no tensor"
+def _listed(specs: tuple[TensorSpec, ...]) -> str:
+    return ", ".join(spec_text(spec) for spec in specs) or "no tensor"
 
 
 def _wanted(record: Module) -> str:

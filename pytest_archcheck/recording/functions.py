@@ -139,6 +139,7 @@ def _canonical_name(func: Callable[..., Any]) -> tuple[str, bool]:
     name: str = getattr(func, "__name__", type(func).__name__)
     if name == "__get__":
         name = getattr(getattr(func, "__self__", None), "__name__", name)
+    name = name.partition(".")[0]  # without the overload that an exported program names
     base = name.strip("_")
     if name.startswith("__"):
         if base in _REFLECTED:

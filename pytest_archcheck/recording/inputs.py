@@ -6,16 +6,20 @@ else (a list, a dict, a tensor, a spec) is one argument. Keyword arguments go th
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, is_dataclass
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.rnn import PackedSequence
 
 from pytest_archcheck.errors import RecordingError, UsageError
 from pytest_archcheck.inputs import Spec, is_shape, positional
+from pytest_archcheck.recording.clone import Cloner
+from pytest_archcheck.recording.placements import Placement
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import TensorSpec
 
@@ -36,8 +40,10 @@ class Arguments:
         return tuple(spec_of(tensor, path) for path, tensor in self.leaves)
 
 
-def make_arguments(model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None, device: str) -> Arguments:
-    """Arguments for ``model.forward`` on a device.
+def make_arguments(
+    model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | None, place: Placement
+) -> Arguments:
+    """Arguments for ``model.forward`` on a placement.
 
     Values are drawn from a generator of their own with a fixed seed; the global one is left alone. A
     bare shape takes the floating dtype of the model's first floating parameter.
@@ -46,7 +52,7 @@ def make_arguments(model: nn.Module, inputs: Any, kwargs: Mapping[str, Any] | No
         UsageError: ``inputs`` or ``kwargs`` hold something that is no input.
         RecordingError: the forward does not take so many arguments, or not of these names.
     """
-    maker = _Maker(torch.device(device), _floating_dtype(model))
+    maker = _Maker(place, _floating_dtype(model))
     args = tuple(maker.make(item) for item in positional(inputs))
     named = {key: maker.make(item) for key, item in (kwargs or {}).items()}
     try:
@@ -78,26 +84,52 @@ def _floating_dtype(model: nn.Module) -> torch.dtype:
 
 
 class _Maker:
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        self.device = device
+    def __init__(self, place: Placement, dtype: torch.dtype) -> None:
+        self.place = place
         self.dtype = dtype
         self.generator = torch.Generator().manual_seed(SEED)
+        self.cloner = Cloner(place)  # one tensor given twice is one tensor
 
     def make(self, item: Any) -> Any:
         if isinstance(item, torch.Tensor):
-            with torch.no_grad():
-                return item.detach().to(self.device, copy=True)
+            return self.cloner.tensor(item)
         if is_shape(item):
             return self.draw(item, self.dtype, None, None)
         if isinstance(item, Spec):
             return self.draw(item.shape, self.named_dtype(item), item.low, item.high)
+        if isinstance(item, PackedSequence):  # its batch sizes are control flow, read on the host
+            return PackedSequence(
+                self.make(item.data),
+                item.batch_sizes,
+                self.make(item.sorted_indices),
+                self.make(item.unsorted_indices),
+            )
         if isinstance(item, tuple) and hasattr(item, "_make"):
             return item._make(self.make(part) for part in item)
         if isinstance(item, tuple | list):
             return type(item)(self.make(part) for part in item)
-        if isinstance(item, dict):
-            return {key: self.make(part) for key, part in item.items()}
-        return item
+        if isinstance(item, Mapping):
+            return self.mapping(item)
+        if is_dataclass(item) and not isinstance(item, type):
+            return self.dataclass(item)
+        return self.cloner.value(item)  # a distribution, a cache
+
+    def mapping(self, item: Any) -> Any:
+        """The same class of mapping with its values made; what is no mutable one becomes a dict."""
+        made = {key: self.make(part) for key, part in item.items()}
+        if type(item) is dict or not isinstance(item, MutableMapping):
+            return made
+        twin = copy.copy(item)
+        for key, part in made.items():
+            twin[key] = part
+        return twin
+
+    def dataclass(self, item: Any) -> Any:
+        """A copy with its fields made; a frozen one's, too."""
+        twin = copy.copy(item)
+        for name, part in vars(item).items():
+            object.__setattr__(twin, name, self.make(part))
+        return twin
 
     def named_dtype(self, item: Spec) -> torch.dtype:
         if item.dtype is None:
@@ -113,16 +145,18 @@ class _Maker:
     def draw(
         self, shape: tuple[int, ...], dtype: torch.dtype, low: float | None, high: float | None
     ) -> torch.Tensor:
-        if self.device.type == "meta":
-            return torch.empty(shape, dtype=dtype, device="meta")
+        if not self.place.has_values:
+            with self.place.active():
+                return torch.empty(shape, dtype=dtype, device=self.place.device)
         if dtype is torch.bool:
             values = torch.randint(0, 2, shape, generator=self.generator)
         elif not (dtype.is_floating_point or dtype.is_complex):
             first, last = int(low or 0), int(2 if high is None else high)
             values = torch.randint(first, last, shape, generator=self.generator)
         elif low is None and high is None:
-            values = torch.randn(shape, generator=self.generator)
+            drawn = torch.complex64 if dtype.is_complex else torch.float32
+            values = torch.randn(shape, generator=self.generator, dtype=drawn)
         else:
             bottom, top = low or 0.0, 1.0 if high is None else high
             values = torch.rand(shape, generator=self.generator) * (top - bottom) + bottom
-        return values.to(self.device, dtype)
+        return values.to(self.place.device, dtype)

@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_archcheck.recording.twins import version_of
+
 _F = nn.functional
 _NAMES = {
     torch: (
@@ -53,7 +55,7 @@ class ShapeMemo:
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do what ``func(*args, **kwargs)`` does, from memory where it can."""
-        if func not in LISTED:
+        if func not in LISTED or torch._C._functorch.peek_interpreter_stack() is not None:
             return func(*args, **kwargs)
         tensors: list[torch.Tensor] = []
         try:
@@ -71,9 +73,9 @@ class ShapeMemo:
         target = self._written.get(key)
         if target is not None:
             return tensors[target].zero_()
-        versions = [tensor._version for tensor in tensors]
+        versions = [version_of(tensor) for tensor in tensors]
         result = func(*args, **kwargs)
-        written = [i for i, tensor in enumerate(tensors) if tensor._version != versions[i]]
+        written = [i for i, tensor in enumerate(tensors) if version_of(tensor) != versions[i]]
         if not written:
             self._keep_made(key, result, tensors)
         elif len(written) == 1 and result is tensors[written[0]]:

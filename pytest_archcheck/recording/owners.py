@@ -1,9 +1,13 @@
-"""What a clone consists of: the records of its modules, parameters and buffers."""
+"""What a clone consists of: the records of its modules, parameters, buffers and other tensors, by name."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
+import torch
 from torch import nn
 
+from pytest_archcheck.recording.clone import Found
 from pytest_archcheck.recording.config import config_of, is_atomic, type_name
 from pytest_archcheck.recording.values import spec_of
 from pytest_archcheck.records import Module, Ref, StateTensor
@@ -12,54 +16,102 @@ from pytest_archcheck.records import Module, Ref, StateTensor
 class Owner:
     """What the record says of one module of the clone."""
 
-    __slots__ = ("atomic", "calls", "module", "state")
+    __slots__ = ("atomic", "calls", "hidden", "module", "state")
 
-    def __init__(self, record: Module, atomic: bool, state: tuple[StateTensor, ...]) -> None:
+    def __init__(
+        self, record: Module, atomic: bool, state: tuple[StateTensor, ...], hidden: bool = False
+    ) -> None:
         self.module = record
         self.atomic = atomic
         self.state = state
+        self.hidden = hidden
         self.calls = 0
 
 
-def state_of(clone: nn.Module) -> tuple[tuple[StateTensor, ...], dict[int, Ref]]:
-    """Every parameter and buffer in the order of the state dict, and a reference for each object."""
-    state: list[StateTensor] = []
-    refs: dict[int, Ref] = {}
-    first: dict[int, str] = {}
-    for prefix, module in clone.named_modules(remove_duplicate=False):
-        unsaved = module._non_persistent_buffers_set
+class Inventory:
+    """Every module and tensor that a clone holds.
+
+    A module in a plain list, say, is hidden: neither the state dict nor an optimizer sees it. It is named by the
+    attribute that holds it and belongs to the record only where the forward uses it, and so do tensors in plain
+    attributes.
+
+    Args:
+        clone: the root.
+        found: what its modules hold outside their registries.
+    """
+
+    def __init__(self, clone: nn.Module, found: Iterable[Found]) -> None:
+        self.owners: dict[nn.Module, Owner] = {}
+        self.refs: dict[int, Ref] = {}
+        """Parameters and buffers by id."""
+        self.hidden: dict[int, StateTensor] = {}
+        """Tensors of hidden modules and of plain attributes by id."""
+        self._clone = clone
+        self._held: list[torch.Tensor] = []  # an id stays theirs while the forward runs
+        self._first: dict[int, str] = {}
+        state: list[StateTensor] = []
+        own: dict[str, list[StateTensor]] = {}
+        for name, module in clone.named_modules(remove_duplicate=False):
+            own[name] = []
+            for tensor, record in self._state_of(name, module):
+                self.refs.setdefault(id(tensor), Ref(f"{record.kind}:{record.name}"))
+                state.append(record)
+                own[name].append(record)
+        self.state = tuple(state)
+        self.modules = tuple(
+            self._add(name, module, own[name]) for name, module in clone.named_modules(remove_duplicate=False)
+        )
+        self._add_found(found)
+
+    @property
+    def called_hidden(self) -> tuple[Module, ...]:
+        """The hidden modules that were called."""
+        return tuple(owner.module for owner in self.owners.values() if owner.hidden and owner.calls)
+
+    def _add(self, name: str, module: nn.Module, own: list[StateTensor], hidden: bool = False) -> Module:
+        known = self.owners.get(module)
+        if known is not None:
+            return Module(name, known.module.type, {}, same_as=known.module.name)
+        config = config_of(module)
+        if module.training != self._clone.training:  # a frozen batch norm, a dropout that stays on
+            config["training"] = module.training
+        record = Module(name, type_name(type(module)), config)
+        self.owners[module] = Owner(record, is_atomic(module), tuple(own), hidden)
+        return record
+
+    def _add_found(self, found: Iterable[Found]) -> None:
+        names = {owner.module.name for owner in self.owners.values()}
+        for item in found:
+            base = self.owners[item.owner].module.name
+            path = f"{base}.{item.path}" if base else item.path
+            if isinstance(item.thing, torch.Tensor):
+                if id(item.thing) not in self.refs and id(item.thing) not in self.hidden:
+                    self._held.append(item.thing)
+                    self.hidden[id(item.thing)] = StateTensor(path, "const", spec_of(item.thing), saved=False)
+                continue
+            while path in names:
+                path += "+"
+            for name, module in item.thing.named_modules(prefix=path):
+                if module not in self.owners:
+                    names.add(name)
+                    own = []
+                    for tensor, record in self._state_of(name, module, hidden=True):
+                        self.hidden.setdefault(id(tensor), record)
+                        own.append(record)
+                    self._add(name, module, own, hidden=True)
+
+    def _state_of(
+        self, prefix: str, module: nn.Module, hidden: bool = False
+    ) -> Iterator[tuple[torch.Tensor, StateTensor]]:
+        unsaved = getattr(module, "_non_persistent_buffers_set", ())
         for kind, tensors in (("param", module._parameters), ("buffer", module._buffers)):
             for key, tensor in tensors.items():
                 if tensor is None:
                     continue
+                self._held.append(tensor)
                 name = f"{prefix}.{key}" if prefix else key
-                tied_to = first.get(id(tensor))
-                first.setdefault(id(tensor), name)
-                refs.setdefault(id(tensor), Ref(f"{kind}:{name}"))
+                tied_to = self._first.get(id(tensor))
+                self._first.setdefault(id(tensor), name)
                 trainable = kind == "param" and tensor.requires_grad
-                saved = kind == "param" or key not in unsaved
-                state.append(StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved))
-    return tuple(state), refs
-
-
-def owners_of(
-    clone: nn.Module, state: tuple[StateTensor, ...]
-) -> tuple[tuple[Module, ...], dict[nn.Module, Owner]]:
-    """The records of all modules, one for each name, and what is needed to record a call of each."""
-    own: dict[str, list[StateTensor]] = {}
-    for tensor in state:
-        own.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
-    records: list[Module] = []
-    owners: dict[nn.Module, Owner] = {}
-    for name, module in clone.named_modules(remove_duplicate=False):
-        known = owners.get(module)
-        if known is not None:
-            records.append(Module(name, known.module.type, {}, same_as=known.module.name))
-            continue
-        config = config_of(module)
-        if module.training != clone.training:  # a frozen batch norm, a dropout that stays on
-            config["training"] = module.training
-        record = Module(name, type_name(type(module)), config)
-        records.append(record)
-        owners[module] = Owner(record, is_atomic(module), tuple(own.get(name, ())))
-    return tuple(records), owners
+                saved = not hidden and key not in unsaved
+                yield tensor, StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved)

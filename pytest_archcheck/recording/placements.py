@@ -1,4 +1,4 @@
-"""Where a forward is recorded: the ladder of devices, and what is kept as it was around it."""
+"""Where a forward is recorded: the ladder of placements, and what is kept as it was around it."""
 
 from __future__ import annotations
 
@@ -6,60 +6,102 @@ import gc
 import random
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
 from pytest_archcheck.errors import UsageError
 
-DEVICES = "auto, meta, cpu, cuda or cuda:0"
+NAMES = "auto, meta, cpu, cuda, cuda:0 or fake"
+LADDER = ("cuda", "meta", "cpu", "fake")
+"""What ``auto`` tries, in this order: CUDA where there is one, fake only for a model without values."""
 
 
-def ladder(device: str) -> tuple[str, ...]:
-    """The devices to try, in order.
+@dataclass(frozen=True)
+class Placement:
+    """One rung: its name, the device of its tensors and, for ``fake``, the mode that makes them."""
 
-    ``auto`` is CUDA where there is one, else meta, then cpu for models that need values.
+    name: str
+    device: torch.device
+    fake_mode: Any = None
+
+    @property
+    def has_values(self) -> bool:
+        """Whether tensors hold data here."""
+        return self.device.type != "meta" and self.fake_mode is None
+
+    def active(self) -> AbstractContextManager[Any]:
+        """The context in which tensors are made here."""
+        return nullcontext() if self.fake_mode is None else self.fake_mode
+
+
+def placements(name: str) -> tuple[str, ...]:
+    """The placements to try, in order.
 
     Raises:
-        UsageError: an unknown device, or CUDA where there is none.
+        UsageError: an unknown name, or CUDA where there is none.
     """
-    if device == "auto":
-        return ("cuda", "meta", "cpu") if torch.cuda.is_available() else ("meta", "cpu")
-    if device in ("meta", "cpu"):
-        return (device,)
-    if device == "cuda" or (device.startswith("cuda:") and device[5:].isdigit()):
+    if name == "auto":
+        return LADDER if torch.cuda.is_available() else LADDER[1:]
+    if name in ("meta", "cpu", "fake"):
+        return (name,)
+    if name == "cuda" or (name.startswith("cuda:") and name[5:].isdigit()):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(device[5:] or 0) >= count:
-            raise UsageError(f"device={device!r}: this machine has {count} CUDA device(s); use auto")
-        return (device,)
-    raise UsageError(f"device={device!r} is none of {DEVICES}")
+        if int(name[5:] or 0) >= count:
+            raise UsageError(f"device={name!r}: this machine has {count} CUDA device(s); use auto")
+        return (name,)
+    raise UsageError(f"device={name!r} is none of {NAMES}")
+
+
+def placement(name: str) -> Placement:
+    """The placement of a name that ``placements`` gave."""
+    if name == "fake":
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        mode = FakeTensorMode(allow_non_fake_inputs=True)
+        return Placement(name, torch.device("cpu"), mode)
+    if name == "cuda":
+        return Placement(name, torch.device("cuda", torch.cuda.current_device()))
+    return Placement(name, torch.device(name))
+
+
+_one_at_a_time = threading.RLock()
+"""What ``undisturbed`` changes belongs to the whole process, so recordings in threads wait for each other."""
 
 
 @contextmanager
-def undisturbed(device: str) -> Iterator[None]:
-    """Keep the random state as it was; autograd off, and the Transformer fast path, which skips hooks.
+def undisturbed(place: Placement) -> Iterator[None]:
+    """Keep the process as it was around a recording, whatever happens in it.
 
-    On meta the garbage collector waits too: a recording makes many small objects and no garbage, and a
-    collection in its middle walks all of torch (it took half of the time of a ResNet-50's recording).
+    Random states are put back; autograd, the Transformer fast path (which skips layers) and a default device
+    of the user's are off. Without values the garbage collector waits too: a recording makes many
+    small objects and no garbage, and a collection in its middle walks all of torch (it took half of the time of
+    a ResNet-50's recording).
     """
     with ExitStack() as stack:
-        stack.enter_context(random_state_kept(device))
-        stack.enter_context(_fast_path_off)
+        stack.enter_context(_one_at_a_time)
+        stack.enter_context(random_state_kept(place.device))
+        stack.enter_context(_fast_path_off())
+        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
-        if device == "meta":
-            stack.enter_context(_collector_off)
+        if torch.get_default_device().type != "cpu":  # a default of the user's own
+            stack.enter_context(torch.device("cpu"))
+        if not place.has_values:
+            stack.enter_context(_collector_off())
         yield
 
 
 @contextmanager
-def random_state_kept(device: str) -> Iterator[None]:
+def random_state_kept(device: torch.device | None = None) -> Iterator[None]:
     """Seed Python, NumPy and torch, and put their random states back afterwards."""
     numpy = sys.modules.get("numpy")
     python_state = random.getstate()
     numpy_state = numpy.random.get_state() if numpy else None
-    cuda = [torch.device(device)] if device.startswith("cuda") else []
-    with torch.random.fork_rng(devices=[d.index or 0 for d in cuda]):
+    cuda = [device.index] if device is not None and device.type == "cuda" else []
+    with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(0)
         random.seed(0)
         try:
@@ -70,31 +112,22 @@ def random_state_kept(device: str) -> Iterator[None]:
                 numpy.random.set_state(numpy_state)
 
 
-class _SwitchedOff:
-    """Keeps a switch of the whole process off for as long as any thread records."""
-
-    def __init__(self, is_on: Callable[[], bool], set_on: Callable[[bool], None]) -> None:
-        self._is_on = is_on
-        self._set_on = set_on
-        self._lock = threading.Lock()
-        self._users = 0
-        self._before = True
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._users == 0:
-                self._before = self._is_on()
-                self._set_on(False)
-            self._users += 1
-
-    def __exit__(self, *error: object) -> None:
-        with self._lock:
-            self._users -= 1
-            if self._users == 0:
-                self._set_on(self._before)
+@contextmanager
+def _fast_path_off() -> Iterator[None]:
+    was_on = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(was_on)
 
 
-_fast_path_off = _SwitchedOff(
-    torch.backends.mha.get_fastpath_enabled, torch.backends.mha.set_fastpath_enabled
-)
-_collector_off = _SwitchedOff(gc.isenabled, lambda on: gc.enable() if on else gc.disable())
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

@@ -1,4 +1,4 @@
-"""Write down what a clone does in one forward: module hooks for layer calls, a function mode for ops.
+"""Write down what a clone does in one forward: watched forwards for layer calls, a function mode for ops.
 
 Requirements this module meets:
 
@@ -9,37 +9,48 @@ Requirements this module meets:
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable, Set
-from contextlib import AbstractContextManager
-from typing import Any, cast
+import re
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.clone import Found
+from pytest_archcheck.recording.devices import placed
 from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
 from pytest_archcheck.recording.memo import ShapeMemo
-from pytest_archcheck.recording.owners import Owner, owners_of, state_of
+from pytest_archcheck.recording.owners import Inventory, Owner
+from pytest_archcheck.recording.placements import Placement
 from pytest_archcheck.recording.sources import Operands, Sources
+from pytest_archcheck.recording.twins import UNKNOWN_VERSION, version_of
 from pytest_archcheck.recording.values import record_value, spec_of, tensor_leaves
 from pytest_archcheck.records import (
     Call,
     LayerCall,
+    Module,
     Op,
     Ref,
     StateTensor,
     TensorSpec,
 )
 
-# With a device of its own (meta) these would otherwise make a tensor on the default one.
-_CREATORS = frozenset(
-    "arange empty empty_strided eye full linspace logspace ones rand randint randn randperm tensor "
-    "zeros scalar_tensor tril_indices triu_indices hann_window as_tensor asarray".split()
-)
 # Functions that set something about a tensor and make none.
-_SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_", "__set__"))
+_SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_"))
+_IN_PLACE = re.compile(r"[a-z]\w*_|__i\w+__|__setitem__")
+
+
+class Failure(NamedTuple):
+    """What raised: the innermost layer call, and the function in it with its operands where it was one."""
+
+    error: BaseException
+    frame: Frame | None
+    function: str = ""
+    operands: tuple[TensorSpec, ...] = ()
 
 
 class Frame:
@@ -62,35 +73,53 @@ class Recorder(TorchFunctionMode):
     """Records one forward of one clone; use it once, as a context manager around the forward.
 
     Args:
-        clone: the module that will be called; hooks are added to it.
-        device: where its tensors are.
-        kept: ids of the tensors that the clone holds outside its parameters and buffers.
+        clone: the module that will be called; its modules' forwards are watched.
+        place: where its tensors are.
+        found: what its modules hold outside their registries.
     """
 
-    def __init__(self, clone: nn.Module, device: str, kept: Set[int] = frozenset()) -> None:
+    def __init__(self, clone: nn.Module, place: Placement, found: Iterable[Found] = ()) -> None:
         super().__init__()
         self.clone = clone
-        self.device = torch.device(device)
+        self.device = place.device
         self.calls: list[Call | None] = []
         self.frames: list[Frame] = []
         self.given = 0
         """How many tensors the forward is called with."""
-        self.failure: tuple[BaseException, Frame] | None = None
-        self.state, references = state_of(clone)
-        self.modules, self._owners = owners_of(clone, self.state)
-        self.sources = Sources(references, kept, self.calls)
+        self.failure: Failure | None = None
+        self.inventory = Inventory(clone, found)
+        self.sources = Sources(self.inventory.refs, self.inventory.hidden, self.calls)
         self._numbers: dict[str, int] = {}
         self._is_meta = self.device.type == "meta"
         self._run = ShapeMemo().call if self._is_meta else _call
-        self._device_name = None if self.device.type == "cpu" else str(self.device)
-        for module, owner in self._owners.items():
-            module.register_forward_pre_hook(self._enter(owner), with_kwargs=True)
-            module.register_forward_hook(self._leave(owner), prepend=True, with_kwargs=True, always_call=True)
+        self._replaced: list[tuple[nn.Module, Any]] = []
+        self._thread = threading.get_ident()
+
+    def __enter__(self) -> Recorder:
+        for module, owner in self.inventory.owners.items():
+            self._watch(module, owner)
+        _active.stack.append(self)
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        super().__exit__(*error)  # type: ignore[no-untyped-call]
+        _active.stack.pop()
+        for module, own in self._replaced:  # what is watched refers to itself, and would live on for a while
+            if own is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = own
+
+    @property
+    def modules(self) -> tuple[Module, ...]:
+        """The registered modules, then the hidden ones that were called."""
+        return (*self.inventory.modules, *self.inventory.called_hidden)
 
     @property
     def all_state(self) -> tuple[StateTensor, ...]:
         """Parameters and buffers, then the other tensors that the forward used."""
-        return (*self.state, *self.sources.others)
+        return (*self.inventory.state, *self.sources.others.values())
 
     def mark_inputs(self, leaves: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Name the model's input tensors: the leaf at path ``x`` is ``in:x``."""
@@ -100,65 +129,85 @@ class Recorder(TorchFunctionMode):
 
     # -- layer calls -------------------------------------------------------------------------------
 
-    def _enter(self, owner: Owner) -> Callable[..., None]:
-        def before(module: nn.Module, args: Any, kwargs: Any) -> None:
-            with _plain_torch():
-                if self._is_meta:
-                    _refuse_autocast()
-                owner.calls += 1
-                frame = Frame(owner, owner.calls, len(self.calls))
-                if self.frames and self.frames[-1].atomic:
-                    frame.atomic = True
-                    frame.slot = -1  # inside an atomic module
-                else:
-                    self.calls.append(None)
-                    tensors = [tensor for _, tensor in tensor_leaves((args, kwargs))]
-                    frame.args = record_value(args, self.sources.of)
-                    frame.kwargs = record_value(kwargs, self.sources.of)
-                    frame.inputs = tuple(spec_of(tensor) for tensor in tensors)
-                    if frame.atomic:
-                        frame.operands = [(tensor, tensor._version) for tensor in tensors]
-                self.frames.append(frame)
+    def _watch(self, module: nn.Module, owner: Owner) -> None:
+        """Put a forward in place that is recorded also where it is called directly, past the hooks."""
+        own = module.__dict__.get("forward")
+        forward: Any = module.forward
+        if getattr(forward, "__func__", None) is nn.Module.forward:
+            return  # a container that cannot be called
 
-        return before
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                return forward(*args, **kwargs)
+            frame = self._enter(owner, args, kwargs)
+            try:
+                output = forward(*args, **kwargs)
+            except BaseException as error:
+                self._fail(frame, error)
+                raise
+            return self._leave(frame, output)
 
-    def _leave(self, owner: Owner) -> Callable[..., Any]:
-        def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> Any:
-            with _plain_torch():
-                error = sys.exc_info()[1]
-                if not self.frames or self.frames[-1].owner is not owner:
-                    frame = Frame(owner, owner.calls, -1)  # a pre-hook of the user's raised
-                else:
-                    frame = self.frames.pop()
-                if output is None and error is not None:  # it raised; the model may catch that
-                    if self.failure is None or self.failure[0] is not error:
-                        self.failure = (error, frame)
-                    return None
-                if frame.slot < 0:
-                    return None
-                name = owner.module.name or "."
-                call_id = name if frame.number == 1 else f"{name}#{frame.number}"
-                sources = None
-                result = output
+        watched.__wrapped__ = forward  # type: ignore[attr-defined]
+        module.__dict__["forward"] = watched
+        self._replaced.append((module, own))
+
+    def _enter(self, owner: Owner, args: Any, kwargs: Any) -> Frame:
+        with _plain_torch():
+            if self._is_meta:
+                _refuse_autocast()
+            owner.calls += 1
+            frame = Frame(owner, owner.calls, len(self.calls))
+            if (self.frames and self.frames[-1].atomic) or _is_transformed():
+                frame.atomic = True
+                frame.slot = -1  # inside an atomic module
+            else:
+                self.calls.append(None)
+                if owner.hidden:
+                    self.sources.use(owner.state)
+                tensors = [tensor for _, tensor in tensor_leaves((args, kwargs))]
+                frame.args = record_value(args, self.sources.of)
+                frame.kwargs = record_value(kwargs, self.sources.of)
+                frame.inputs = tuple(spec_of(tensor) for tensor in tensors)
                 if frame.atomic:
-                    result, outputs = self.sources.mark_results(call_id, frame.slot, output, frame.operands)
-                else:
-                    leaves = [tensor for _, tensor in tensor_leaves(output)]
-                    outputs = tuple(spec_of(tensor) for tensor in leaves)
-                    sources = tuple(self.sources.of(tensor) for tensor in leaves)
-                self.calls[frame.slot] = LayerCall(
-                    owner.module,
-                    frame.number,
-                    frame.args,
-                    frame.kwargs,
-                    frame.inputs,
-                    outputs,
-                    sources,
-                    owner.state,
-                )
-                return None if result is output else result
+                    frame.operands = [(tensor, version_of(tensor)) for tensor in tensors]
+            self.frames.append(frame)
+        return frame
 
-        return after
+    def _fail(self, frame: Frame, error: BaseException) -> None:
+        """A forward raised; the model may catch that."""
+        if self.failure is None or self.failure.error is not error:
+            self.failure = Failure(error, frame)
+        elif self.failure.frame is None:
+            self.failure = self.failure._replace(frame=frame)
+        while self.frames.pop() is not frame:
+            pass
+
+    def _leave(self, frame: Frame, output: Any) -> Any:
+        self.frames.pop()
+        if frame.slot < 0:
+            return output
+        with _plain_torch():
+            owner = frame.owner
+            name = owner.module.name or "."
+            call_id = name if frame.number == 1 else f"{name}#{frame.number}"
+            sources = None
+            if frame.atomic:
+                output, outputs = self.sources.mark_results(call_id, frame.slot, output, frame.operands)
+            else:
+                leaves = [tensor for _, tensor in tensor_leaves(output)]
+                outputs = tuple(spec_of(tensor) for tensor in leaves)
+                sources = tuple(self.sources.of(tensor) for tensor in leaves)
+            self.calls[frame.slot] = LayerCall(
+                owner.module,
+                frame.number,
+                frame.args,
+                frame.kwargs,
+                frame.inputs,
+                outputs,
+                sources,
+                owner.state,
+            )
+        return output
 
     # -- ops ---------------------------------------------------------------------------------------
 
@@ -166,20 +215,34 @@ class Recorder(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if _active.stack[-1] is not self:  # the forward records another model
+            return func(*args, **kwargs)
         raw_name = getattr(func, "__name__", "")
-        if self._device_name and raw_name in _CREATORS and kwargs.get("device") is None:
-            kwargs = {**kwargs, "device": self._device_name}
+        func, args, kwargs = placed(func, raw_name, args, kwargs, self.device)
         if self._is_meta:
             _refuse_autocast()
-        if not self.frames or self.frames[-1].atomic or raw_name in _SETTERS:
+        if (self.frames and self.frames[-1].atomic) or raw_name in _SETTERS or _is_unseen(func):
             return self._run(func, args, kwargs)
-        operands = [(tensor, tensor._version) for _, tensor in tensor_leaves((args, kwargs))]
+        operands = [(tensor, version_of(tensor)) for _, tensor in tensor_leaves((args, kwargs))]
+        if operands and operands[0][1] == UNKNOWN_VERSION and _IN_PLACE.fullmatch(raw_name):
+            operands[0] = (operands[0][0], UNKNOWN_VERSION - 1)
         sources = {id(tensor): self.sources.of(tensor) for tensor, _ in operands}
-        result = self._run(func, args, kwargs)
-        makes = next(tensor_leaves(result), None) is not None
-        if not makes and all(tensor._version == version for tensor, version in operands):
+        try:
+            result = self._run(func, args, kwargs)
+        except Exception as error:
+            operand_specs = tuple(spec_of(tensor) for tensor, _ in operands)
+            self.failure = Failure(error, None, canonical_name(func)[0], operand_specs)
+            raise
+        if raw_name == "__set__":
+            if func.__self__.__name__ == "data":  # the tensor is another one now
+                self.sources.mark(args[0], sources[id(args[1])])
             return result
-        if isinstance(result, nn.Parameter) and any(result is tensor for tensor, _ in operands):
+        makes = next(tensor_leaves(result), None) is not None
+        if not makes and all(version_of(tensor) == version for tensor, version in operands):
+            return result
+        if isinstance(result, nn.Parameter) and (id(result), version_of(result)) in (
+            (id(tensor), version) for tensor, version in operands
+        ):
             return result  # a conversion of a parameter to what it is already
         return self._record_op(func, args, kwargs, result, operands, sources)
 
@@ -196,7 +259,7 @@ class Recorder(TorchFunctionMode):
         if exchanged and len(args) == 2:
             args = (args[1], args[0])
         args, kwargs = canonical_arguments(function, args, kwargs)
-        scope = self.frames[-1].owner.module.name
+        scope = self.frames[-1].owner.module.name if self.frames else ""  # a hook of the root
         name = f"{scope}:{function}"
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         call_id = name if number == 1 else f"{name}#{number}"
@@ -221,6 +284,39 @@ class Recorder(TorchFunctionMode):
             )
         )
         return result
+
+
+class _Active(threading.local):
+    """What this thread records: the innermost recorder last, ``None`` while a recording is set up."""
+
+    def __init__(self) -> None:
+        self.stack: list[Recorder | None] = []
+
+
+_active = _Active()
+
+
+@contextmanager
+def unrecorded() -> Iterator[None]:
+    """Whatever runs here belongs to no recording that is going on in this thread."""
+    _active.stack.append(None)
+    try:
+        yield
+    finally:
+        _active.stack.pop()
+
+
+def _is_unseen(func: Callable[..., Any]) -> bool:
+    """Whether a call is no public one: inside a kernel written in Python, or inside vmap and its like.
+
+    A transform's tensors have another shape than they show, so what is in it would be counted wrongly; its result
+    has no known source, which makes the count partial.
+    """
+    return _is_transformed() or getattr(func, "__module__", None) == "torch._ops.prims"
+
+
+def _is_transformed() -> bool:
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

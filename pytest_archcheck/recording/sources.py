@@ -10,12 +10,14 @@ Requirements this module meets:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+import weakref
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 import torch
 
+from pytest_archcheck.recording.twins import memory_of, version_of
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import Call, Ref, StateTensor, TensorSpec
 
@@ -44,27 +46,29 @@ class Sources:
 
     Args:
         state: references of the clone's parameters and buffers, by id.
-        kept: ids of the tensors that the clone holds besides.
+        hidden: the tensors that the clone holds besides, by id.
         calls: the calls recorded so far, which the recorder goes on to fill.
     """
 
-    def __init__(self, state: Mapping[int, Ref], kept: Set[int], calls: list[Call | None]) -> None:
-        self.others: list[StateTensor] = []
+    def __init__(
+        self, state: Mapping[int, Ref], hidden: Mapping[int, StateTensor], calls: list[Call | None]
+    ) -> None:
+        self.others: dict[str, StateTensor] = {}
         """Tensors that the forward used and that are neither parameters nor buffers nor made in it."""
         self._state = state
-        self._kept = kept
+        self._hidden = hidden
         self._calls = calls
         self._clock = 0
         self._writes: dict[int, _Write] = {}
-        self._foreign: dict[int, tuple[torch.Tensor, _Mark]] = {}  # a global, what NumPy made
+        # A global, what NumPy made: not kept alive, and its id may be taken by another one day.
+        self._foreign: dict[int, tuple[weakref.ref[torch.Tensor], _Mark]] = {}
         self._recording = object()
 
     def of(self, tensor: torch.Tensor) -> Ref:
         """The call, input, parameter or buffer that made a tensor's present value."""
         mark = getattr(tensor, "_archcheck_source", None)
         if mark is None or mark.recording is not self._recording:
-            foreign = self._foreign.get(id(tensor))
-            mark = foreign[1] if foreign is not None else self._first_sight(tensor)
+            mark = self._foreign_mark(tensor) or self._first_sight(tensor)
         if self._writes:
             written = self._writes.get(_memory(tensor))
             if written is not None and written.clock > mark.clock:
@@ -74,10 +78,15 @@ class Sources:
     def mark(self, tensor: torch.Tensor, ref: Ref) -> None:
         """Say who made a tensor."""
         mark = _Mark(self._clock, ref, self._recording)
-        if id(tensor) in self._foreign:
-            self._foreign[id(tensor)] = (tensor, mark)
+        if self._foreign_mark(tensor) is not None:
+            self._foreign[id(tensor)] = (weakref.ref(tensor), mark)
         else:
             tensor._archcheck_source = mark  # type: ignore[attr-defined]
+
+    def use(self, state: tuple[StateTensor, ...]) -> None:
+        """Take tensors into the record that belong to it only where they are used."""
+        for tensor in state:
+            self.others.setdefault(tensor.name, tensor)
 
     def mark_results(
         self, call_id: str, slot: int, result: Any, operands: Operands
@@ -88,7 +97,7 @@ class Sources:
         keeps its own source. Gives the result to go on with and the specs of the tensors in it.
         """
         self._clock += 1
-        written = [tensor for tensor, version in operands if tensor._version != version]
+        written = [tensor for tensor, version in operands if version_of(tensor) != version]
         for tensor in written:
             self._writes[_memory(tensor)] = _Write(self._clock, Ref(call_id), slot)
         leaves = [tensor for _, tensor in tensor_leaves(result)]
@@ -108,18 +117,23 @@ class Sources:
     def _first_sight(self, tensor: torch.Tensor) -> _Mark:
         """Name a tensor that no recorded call made."""
         ref = self._state.get(id(tensor))
-        is_own = ref is not None or id(tensor) in self._kept
-        if ref is None:
-            kind = "const" if is_own else "opaque"
-            name = str(len(self.others))
-            self.others.append(StateTensor(name, kind, spec_of(tensor), saved=False))
-            ref = Ref(f"{kind}:{name}")
-        mark = _Mark(0, ref, self._recording)
-        if is_own:
+        hidden = self._hidden.get(id(tensor))
+        if ref is None and hidden is not None:
+            self.use((hidden,))
+            ref = Ref(f"{hidden.kind}:{hidden.name}")
+        if ref is not None:
+            mark = _Mark(0, ref, self._recording)
             tensor._archcheck_source = mark  # type: ignore[attr-defined]
-        else:
-            self._foreign[id(tensor)] = (tensor, mark)
+            return mark
+        name = str(sum(other.kind == "opaque" for other in self.others.values()))
+        self.use((StateTensor(name, "opaque", spec_of(tensor), saved=False),))
+        mark = _Mark(0, Ref(f"opaque:{name}"), self._recording)
+        self._foreign[id(tensor)] = (weakref.ref(tensor), mark)
         return mark
+
+    def _foreign_mark(self, tensor: torch.Tensor) -> _Mark | None:
+        known = self._foreign.get(id(tensor))
+        return known[1] if known is not None and known[0]() is tensor else None
 
     def _as_written(self, tensor: torch.Tensor, written: _Write) -> Ref:
         """The writer's output of this tensor's shape: a view's writer also made the base, in its shape."""
@@ -132,10 +146,8 @@ class Sources:
 
 
 def _memory(tensor: torch.Tensor) -> int:
-    try:
-        return int(tensor.untyped_storage()._cdata)
-    except (NotImplementedError, RuntimeError):  # sparse and nested tensors have no storage
-        return id(tensor)
+    memory = memory_of(tensor)
+    return id(tensor) if memory is None else memory
 
 
 def _alias(tensor: torch.Tensor) -> torch.Tensor:

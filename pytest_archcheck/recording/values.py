@@ -6,19 +6,41 @@ import enum
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from pytest_archcheck.records import Ref, Symbol, TensorSpec, Value
 
-_PLAIN = (bool, int, float, str, type(None))
+_PLAIN = frozenset((bool, int, float, str, type(None)))
+_NO_HOLDERS = (
+    nn.Module,
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.MethodType,
+    types.ModuleType,
+    enum.Enum,
+    functools.partial,
+)
 
 
 def spec_of(tensor: torch.Tensor, path: str = "") -> TensorSpec:
-    """Shape and dtype of a tensor."""
-    return TensorSpec(tuple(tensor.shape), dtype_name(tensor.dtype), path)
+    """Shape and dtype of a tensor; a ragged dimension, as nested tensors have, is -1."""
+    shape = _ragged_shape(tensor) if tensor.is_nested else tuple(tensor.shape)
+    return TensorSpec(shape, dtype_name(tensor.dtype), path)
+
+
+def _ragged_shape(tensor: torch.Tensor) -> tuple[int, ...]:
+    sizes: list[int] = []
+    for dimension in range(tensor.dim()):
+        try:
+            size: Any = tensor.size(dimension)
+        except RuntimeError:  # irregular
+            size = -1
+        sizes.append(size if type(size) is int else -1)
+    return tuple(sizes)
 
 
 @functools.cache
@@ -30,25 +52,44 @@ def dtype_name(dtype: torch.dtype) -> str:
 def tensor_leaves(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
     """Every tensor inside a value with its path, as in ``("[0].logits", tensor)``.
 
-    Looks into tuples, lists, mappings and dataclasses.
+    Looks into tuples, lists, mappings, slices, dataclasses, and plain objects like distributions and caches, whose
+    tensors come once each.
     """
     if isinstance(value, torch.Tensor):
         yield path, value
-    elif isinstance(value, _PLAIN):
+    elif type(value) in _PLAIN:
         return
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            step = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
-            yield from tensor_leaves(item, path + step)
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         for name, item in zip(value._fields, value, strict=True):
             yield from tensor_leaves(item, f"{path}.{name}")
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             yield from tensor_leaves(item, f"{path}[{index}]")
-    elif is_dataclass(value) and not isinstance(value, type):
-        for item in fields(value):
-            yield from tensor_leaves(getattr(value, item.name), f"{path}.{item.name}")
+    elif isinstance(value, slice):
+        yield from tensor_leaves((value.start, value.stop, value.step), path)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            step = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
+            yield from tensor_leaves(item, path + step)
+    elif _is_holder(value):
+        yield from _held(value, path, {id(value)}, set())
+
+
+def _is_holder(value: Any) -> bool:
+    """Whether a value is a plain object that may hold tensors."""
+    return hasattr(value, "__dict__") and not isinstance(value, _NO_HOLDERS)
+
+
+def _held(value: Any, path: str, within: set[int], given: set[int]) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, item in vars(value).items():
+        if _is_holder(item) and not isinstance(item, torch.Tensor | Mapping):
+            if id(item) not in within:
+                yield from _held(item, f"{path}.{name}", within | {id(item)}, given)
+            continue
+        for where, tensor in tensor_leaves(item, f"{path}.{name}"):
+            if id(tensor) not in given:
+                given.add(id(tensor))
+                yield where, tensor
 
 
 def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:
@@ -59,15 +100,14 @@ def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:
         return value  # type: ignore[no-any-return]
     if isinstance(value, tuple | list):
         return tuple(record_value(item, ref_of) for item in value)
-    if isinstance(value, Mapping):
-        return {str(key): record_value(item, ref_of) for key, item in value.items()}
     if isinstance(value, slice):
         parts = (value.start, value.stop, value.step)
         return {"slice": tuple(record_value(part, ref_of) for part in parts)}
-    if is_dataclass(value) and not isinstance(value, type):
-        found = dict(tensor_leaves(value))
-        if found:
-            return {path: ref_of(tensor) for path, tensor in found.items()}
+    if isinstance(value, Mapping):
+        return {str(key): record_value(item, ref_of) for key, item in value.items()}
+    found = list(tensor_leaves(value))
+    if found:
+        return {path.removeprefix("."): ref_of(tensor) for path, tensor in found}
     return plain_value(value)
 
 

@@ -120,9 +120,20 @@ def test_a_scripted_model_is_told():
         trace(scripted, (2, 4))
 
 
-def test_a_lazy_model_is_told():
-    with pytest.raises(RecordingError, match="call the model once on real inputs first"):
-        trace(nn.Sequential(nn.LazyLinear(4)), (2, 4))
+def test_a_lazy_module_that_is_never_called_is_told():
+    class Forgotten(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.used = nn.LazyLinear(4)
+            self.unused = nn.LazyLinear(4)
+
+        def forward(self, x):
+            return self.used(x)
+
+    with pytest.raises(
+        RecordingError, match=r"unused\.weight of Forgotten has no shape: its lazy module is not called"
+    ):
+        trace(Forgotten(), (2, 4))
 
 
 def test_keyboard_interrupt_is_not_swallowed():

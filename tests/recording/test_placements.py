@@ -124,7 +124,7 @@ def test_an_empty_container_is_a_model():
 
 
 def test_an_unknown_device_is_told():
-    with pytest.raises(UsageError, match="device='gpu' is none of auto, meta, cpu, cuda or cuda:0"):
+    with pytest.raises(UsageError, match="device='gpu' is none of auto, meta, cpu, cuda, cuda:0 or fake"):
         trace(nn.Linear(4, 4), (2, 4), device="gpu")
 
 

@@ -203,9 +203,10 @@ def test_threads_can_record_one_model_at_once():
 def test_a_clone_shares_parameters_with_the_model_on_a_real_device():
     """Recording on cpu copies no parameter."""
     from pytest_archcheck.recording.clone import Cloner
+    from pytest_archcheck.recording.placements import placement
 
     model = torchvision.models.resnet18()
-    clone = Cloner("cpu").module(model)
+    clone = Cloner(placement("cpu")).clone(model)
 
     pairs = zip(model.parameters(), clone.parameters(), strict=True)
     assert all(mine.data_ptr() == theirs.data_ptr() and mine is not theirs for mine, theirs in pairs)

@@ -1,0 +1,124 @@
+"""The counterpart of one tensor, where a recording takes place.
+
+On a real device a parameter's counterpart shares its memory, until somebody writes to it; everything else is
+copied. Without values (meta, fake) it has shape, strides and dtype and no memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.placements import Placement
+
+UNKNOWN_VERSION = -1
+
+
+class NoValuesError(RecordingError):
+    """The model has no values to run with, so only a placement without values can record it."""
+
+
+def twin_of(tensor: torch.Tensor, place: Placement) -> torch.Tensor:
+    """The counterpart of a parameter, buffer or plain tensor: same class, shape, strides and dtype.
+
+    Raises:
+        NoValuesError: a meta tensor for a real device.
+    """
+    cls: type[Any] = type(tensor)
+    if nn.parameter.is_lazy(tensor):
+        return cls(requires_grad=tensor.requires_grad, device=place.device, dtype=tensor.dtype)  # type: ignore[no-any-return]
+    if not tensor.is_meta or not place.has_values:
+        with torch.no_grad():
+            plain = tensor.data
+            twin = _with_values(tensor, plain, place) if place.has_values else _without_values(plain, place)
+    else:
+        raise NoValuesError(f"its tensors are on meta and have no values to run with on {place.name}")
+    if isinstance(tensor, nn.Parameter):
+        made = nn.Parameter(twin, requires_grad=tensor.requires_grad)
+        if nn.Parameter in cls.__mro__ and cls is not nn.Parameter:
+            made.__class__ = cls
+        return made
+    return twin.requires_grad_() if tensor.requires_grad else twin
+
+
+def _with_values(tensor: torch.Tensor, plain: torch.Tensor, place: Placement) -> torch.Tensor:
+    if isinstance(tensor, nn.Parameter) and plain.device == place.device:
+        return plain
+    if plain.layout is torch.strided and 0 in plain.stride():  # an expanded one stays as small as it is
+        kept = torch.empty(0, dtype=plain.dtype, device=plain.device).set_(
+            _copied_memory(plain), plain.storage_offset(), plain.size(), plain.stride()
+        )
+        return kept.to(place.device)
+    return plain.to(place.device, copy=True)
+
+
+def _without_values(plain: torch.Tensor, place: Placement) -> torch.Tensor:
+    is_plain = type(plain) is torch.Tensor and plain.layout is torch.strided
+    with place.active():
+        if is_plain and not (plain.is_quantized or plain.is_nested):
+            return torch.empty_strided(plain.size(), plain.stride(), dtype=plain.dtype, device=place.device)
+        if place.fake_mode is not None:
+            return place.fake_mode.from_tensor(plain)  # type: ignore[no-any-return]
+    return plain.to("meta")
+
+
+class ParameterGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Gives a clone's parameter memory of its own just before it is written to.
+
+    Every kernel of torch declares which arguments it writes to, so this sees a ``max_norm`` of an embedding,
+    ``out=`` and an optimizer's step as well as ``weight.data.clamp_()``.
+
+    Args:
+        shared: the clone's parameters that share memory with the user's.
+    """
+
+    def __init__(self, shared: list[torch.Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._shared: dict[int, list[torch.Tensor]] = {}
+        for tensor in shared:
+            memory = memory_of(tensor)
+            if memory is not None:
+                self._shared.setdefault(memory, []).append(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func._schema.is_mutable:
+            for index, argument in enumerate(func._schema.arguments):
+                if argument.alias_info is not None and argument.alias_info.is_write:
+                    value = args[index] if index < len(args) else kwargs.get(argument.name)
+                    for tensor in value if isinstance(value, list | tuple) else (value,):
+                        if isinstance(tensor, torch.Tensor):
+                            self._make_private(tensor)
+        with torch._C.DisableTorchFunction():  # a kernel's call, not the model's
+            return func(*args, **kwargs)
+
+    def _make_private(self, tensor: torch.Tensor) -> None:
+        memory = memory_of(tensor)
+        if memory is None or memory not in self._shared:
+            return
+        own = _copied_memory(tensor)
+        for alias in {id(t): t for t in (tensor, *self._shared[memory])}.values():
+            alias.set_(own, alias.storage_offset(), alias.size(), alias.stride())
+
+
+def _copied_memory(tensor: torch.Tensor) -> torch.UntypedStorage:
+    return tensor.untyped_storage().clone()  # type: ignore[no-untyped-call, no-any-return]
+
+
+def memory_of(tensor: torch.Tensor) -> int | None:
+    """What memory a tensor looks at; ``None`` where it has no one storage (sparse, nested, wrappers)."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return None
+
+
+def version_of(tensor: torch.Tensor) -> int:
+    """How often a tensor was written to; an inference tensor does not know."""
+    return UNKNOWN_VERSION if tensor.is_inference() else tensor._version
