@@ -56,18 +56,26 @@ def count_macs(trace: Trace) -> MacCount:
 
 def macs_of(call: Call) -> int | None:
     """The MACs of one call; ``None`` where they are not known, or are those of the calls inside it."""
-    if isinstance(call, LayerCall):
-        if not call.atomic:
-            return None
-        formula = _LAYERS.get(call.type)
-        if formula is None:
-            return 0 if call.module.is_torch else None  # a scripted module's inside is not known
-        return formula(call)
+    if isinstance(call, LayerCall) and not call.atomic:
+        return None
+    macs = _layer_macs(call) if isinstance(call, LayerCall) else _op_macs(call)
+    is_ragged = any(size < 0 for spec in (*call.inputs, *call.outputs) for size in spec.shape)
+    return None if macs and is_ragged else macs
+
+
+def _layer_macs(call: LayerCall) -> int | None:
+    formula = _LAYERS.get(call.type)
+    if formula is None:
+        return 0 if call.module.is_torch else None  # a scripted module's inside is not known
+    return formula(call)
+
+
+def _op_macs(call: Op) -> int | None:
     if "." in call.function:  # not torch's own
         return None
-    op_formula = _OPS.get(call.function)
-    if op_formula is not None:
-        return op_formula(call)
+    formula = _OPS.get(call.function)
+    if formula is not None:
+        return formula(call)
     return None if _NO_FORMULA.match(call.function) else 0
 
 

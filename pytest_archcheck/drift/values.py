@@ -37,8 +37,9 @@ def read_spec(tokens: Tokens) -> TensorSpec:
     shape: list[int] = []
     while not tokens.skip("]"):
         size = tokens.take()
-        if not size.isdecimal():
+        if not size.isdecimal() and size != "-1":  # -1 is ragged
             fail(f"expected a dimension, found {size}")
+
         shape.append(int(size))
         if tokens.peek() != "]":
             tokens.take(",")

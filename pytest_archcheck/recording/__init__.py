@@ -93,9 +93,10 @@ def _record(
     train: bool,
     notes: tuple[str, ...],
     grad: bool = False,
+    share: bool = True,
 ) -> Trace:
     with unrecorded(), undisturbed(place), torch.set_grad_enabled(grad):
-        cloner = Cloner(place)
+        cloner = Cloner(place, share)
         clone = _cloned(cloner, model, train)
         arguments = make_arguments(clone, inputs, kwargs, place)
         if cloner.is_lazy:  # one call gives its parameters their shapes
@@ -105,12 +106,16 @@ def _record(
         try:
             result = _run(recorder, cloner, arguments, place)
         except RecordingError as error:
-            if grad or not _wants_grad(error.__cause__):
+            wants_grad = not grad and "does not require grad" in str(error.__cause__)
+            wants_copies = share and "already associated to a python object" in str(error.__cause__)
+            if not (wants_grad or wants_copies):
                 raise
         else:
             return _trace_of(recorder, arguments, result, place, train, (*notes, *cloner.notes))
-    notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
-    return _record(model, inputs, kwargs, place, train, notes, grad=True)
+    if wants_grad:  # it differentiates inside itself
+        notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
+    # The guard over shared parameters and tensor subclasses do not go together on torch 2.4.
+    return _record(model, inputs, kwargs, place, train, notes, grad or wants_grad, share and not wants_copies)
 
 
 def _cloned(cloner: Cloner, model: nn.Module, train: bool) -> nn.Module:
@@ -119,6 +124,8 @@ def _cloned(cloner: Cloner, model: nn.Module, train: bool) -> nn.Module:
         try:
             clone.train(train)
         except NotImplementedError:
+            if not isinstance(clone, torch.fx.GraphModule):
+                raise
             cloner.notes.append("the mode is the one that the program was exported in")
         return clone
     except RecordingError:
@@ -132,7 +139,7 @@ def _cloned(cloner: Cloner, model: nn.Module, train: bool) -> nn.Module:
 def _give_shapes(clone: nn.Module, cloner: Cloner, arguments: Arguments, place: Placement) -> None:
     """Call a lazy clone once, unrecorded: what it makes of its inputs' shapes is then its architecture."""
     try:
-        with place.active(), _guard(cloner, place), torch.device(place.device):
+        with place.active(), _guard(cloner), torch.device(place.device):
             clone(*arguments.args, **arguments.kwargs)
     except Exception as error:
         raise RecordingError(
@@ -146,14 +153,14 @@ def _give_shapes(clone: nn.Module, cloner: Cloner, arguments: Arguments, place: 
             )
 
 
-def _guard(cloner: Cloner, place: Placement) -> AbstractContextManager[Any]:
-    return ParameterGuard(cloner.shared) if place.has_values else nullcontext()
+def _guard(cloner: Cloner) -> AbstractContextManager[Any]:
+    return ParameterGuard(cloner.shared) if cloner.shared else nullcontext()
 
 
 def _run(recorder: Recorder, cloner: Cloner, arguments: Arguments, place: Placement) -> Any:
     recorder.mark_inputs(arguments.leaves)
     try:
-        with place.active(), _guard(cloner, place), recorder:
+        with place.active(), _guard(cloner), recorder:
             return recorder.clone(*arguments.args, **arguments.kwargs)
     except Exception as error:
         failure = RecordingError(explain_failure(recorder, error, place.name))
@@ -189,11 +196,6 @@ def _trace_of(
         placement=place.name,
         notes=notes,
     )
-
-
-def _wants_grad(error: BaseException | None) -> bool:
-    """Whether a forward that differentiates inside itself met autograd switched off."""
-    return isinstance(error, RuntimeError) and "does not require grad" in str(error)
 
 
 def _more_telling(first: RecordingError | None, second: RecordingError) -> RecordingError:

@@ -59,6 +59,10 @@ class Found:
 class Cloner:
     """Copies one model for one placement.
 
+    Args:
+        place: where the clone's tensors are.
+        share: whether parameters share the user's memory where they can, to be run under a ``ParameterGuard``.
+
     Attributes:
         shared: the clone's parameters that share memory with the user's.
         found: tensors and modules that the clone holds in plain attributes.
@@ -66,8 +70,9 @@ class Cloner:
         is_lazy: whether a parameter has no shape yet.
     """
 
-    def __init__(self, place: Placement) -> None:
+    def __init__(self, place: Placement, share: bool = True) -> None:
         self.place = place
+        self._share = share
         self.shared: list[torch.Tensor] = []
         self.found: list[Found] = []
         self.notes: list[str] = []
@@ -168,9 +173,10 @@ class Cloner:
         known = self.known(tensor)
         if known is not None:
             return cast(torch.Tensor, known)
-        twin = self.remember(tensor, twin_of(tensor, self.place))
-        self.is_lazy = self.is_lazy or nn.parameter.is_lazy(tensor)
-        if self.place.has_values and isinstance(tensor, nn.Parameter):
+        twin = self.remember(tensor, twin_of(tensor, self.place, self._share))
+        if nn.parameter.is_lazy(tensor):
+            self.is_lazy = True
+        elif self._share and self.place.has_values and isinstance(tensor, nn.Parameter):
             self.shared.append(twin)
         for name, item in tensor.__dict__.items():
             if name != "_archcheck_source":

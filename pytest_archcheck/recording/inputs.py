@@ -100,7 +100,7 @@ class _Maker:
         if isinstance(item, PackedSequence):  # its batch sizes are control flow, read on the host
             return PackedSequence(
                 self.make(item.data),
-                item.batch_sizes,
+                item.batch_sizes.clone(),
                 self.make(item.sorted_indices),
                 self.make(item.unsorted_indices),
             )

@@ -10,6 +10,7 @@ Requirements this module meets:
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -223,10 +224,11 @@ class Recorder(TorchFunctionMode):
             _refuse_autocast()
         if (self.frames and self.frames[-1].atomic) or raw_name in _SETTERS or _is_unseen(func):
             return self._run(func, args, kwargs)
+        if raw_name == "empty" and sys._getframe(1).f_globals.get("__name__") == "torch.utils.checkpoint":
+            return self._run(func, args, kwargs)  # a dummy of some versions of torch
         operands = [(tensor, version_of(tensor)) for _, tensor in tensor_leaves((args, kwargs))]
         if operands and operands[0][1] == UNKNOWN_VERSION and _IN_PLACE.fullmatch(raw_name):
             operands[0] = (operands[0][0], UNKNOWN_VERSION - 1)
-        sources = {id(tensor): self.sources.of(tensor) for tensor, _ in operands}
         try:
             result = self._run(func, args, kwargs)
         except Exception as error:
@@ -235,7 +237,7 @@ class Recorder(TorchFunctionMode):
             raise
         if raw_name == "__set__":
             if func.__self__.__name__ == "data":  # the tensor is another one now
-                self.sources.mark(args[0], sources[id(args[1])])
+                self.sources.mark(args[0], self.sources.of(args[1]))
             return result
         makes = next(tensor_leaves(result), None) is not None
         if not makes and all(version_of(tensor) == version for tensor, version in operands):
@@ -244,7 +246,7 @@ class Recorder(TorchFunctionMode):
             (id(tensor), version) for tensor, version in operands
         ):
             return result  # a conversion of a parameter to what it is already
-        return self._record_op(func, args, kwargs, result, operands, sources)
+        return self._record_op(func, args, kwargs, result, operands)
 
     def _record_op(
         self,
@@ -253,7 +255,6 @@ class Recorder(TorchFunctionMode):
         kwargs: dict[str, Any],
         result: Any,
         operands: Operands,
-        sources: dict[int, Ref],
     ) -> Any:
         function, exchanged = canonical_name(func)
         if exchanged and len(args) == 2:
@@ -267,7 +268,7 @@ class Recorder(TorchFunctionMode):
 
         def ref_of(tensor: torch.Tensor) -> Ref:
             inputs.append(spec_of(tensor))
-            return sources[id(tensor)]
+            return self.sources.of(tensor)  # a write of this call is not marked yet
 
         recorded = record_value(args, ref_of)
         named = record_value(kwargs, ref_of)

@@ -22,8 +22,13 @@ class NoValuesError(RecordingError):
     """The model has no values to run with, so only a placement without values can record it."""
 
 
-def twin_of(tensor: torch.Tensor, place: Placement) -> torch.Tensor:
+def twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor:
     """The counterpart of a parameter, buffer or plain tensor: same class, shape, strides and dtype.
+
+    Args:
+        tensor: the user's.
+        place: where its counterpart is to be.
+        share: whether a parameter shares its memory where that is in the same place.
 
     Raises:
         NoValuesError: a meta tensor for a real device.
@@ -34,7 +39,12 @@ def twin_of(tensor: torch.Tensor, place: Placement) -> torch.Tensor:
     if not tensor.is_meta or not place.has_values:
         with torch.no_grad():
             plain = tensor.data
-            twin = _with_values(tensor, plain, place) if place.has_values else _without_values(plain, place)
+            if not place.has_values:
+                twin = _without_values(plain, place)
+            elif share and isinstance(tensor, nn.Parameter) and plain.device == place.device:
+                twin = plain
+            else:
+                twin = _copied(plain, place)
     else:
         raise NoValuesError(f"its tensors are on meta and have no values to run with on {place.name}")
     if isinstance(tensor, nn.Parameter):
@@ -45,9 +55,7 @@ def twin_of(tensor: torch.Tensor, place: Placement) -> torch.Tensor:
     return twin.requires_grad_() if tensor.requires_grad else twin
 
 
-def _with_values(tensor: torch.Tensor, plain: torch.Tensor, place: Placement) -> torch.Tensor:
-    if isinstance(tensor, nn.Parameter) and plain.device == place.device:
-        return plain
+def _copied(plain: torch.Tensor, place: Placement) -> torch.Tensor:
     if plain.layout is torch.strided and 0 in plain.stride():  # an expanded one stays as small as it is
         kept = torch.empty(0, dtype=plain.dtype, device=plain.device).set_(
             _copied_memory(plain), plain.storage_offset(), plain.size(), plain.stride()

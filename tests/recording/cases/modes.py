@@ -218,7 +218,9 @@ class _Plain(WithLinear):
 
 @case(spec(2, 4, dtype="complex64"), calls="l", macs=32, params=20, output=(2, 4), dtype="complex64")
 def Complex():
-    return _Plain().to(torch.complex64)
+    model = _Plain()
+    model.l = nn.Linear(4, 4, dtype=torch.complex64)
+    return model
 
 
 @case(spec(2, 4, dtype="bool"), calls=":invert", output=(2, 4), dtype="bool")

@@ -49,9 +49,6 @@ class KeywordArguments(nn.Module):
         return x * mask
 
 
-KeywordOrder = _inputs("x", "mask")
-
-
 @case(kwargs={"b": (2, 4), "a": (2, 4)}, calls=":add :add#2", output=(2, 4), facts=_inputs("x", "b", "a"))
 class OpenKeywords(nn.Module):
     def forward(self, x, **rest):
@@ -159,11 +156,10 @@ class OddOutputs(WithLinear):
 
 
 @case(
-    calls="l :exp :exp#2",
+    calls="l :exp :exp#2 :broadcast_tensors",
     macs=32,
     params=20,
     output=(2, 4),
-    placement="meta",
     facts=_outputs(".loc", ".scale"),
 )
 class Distribution(WithLinear):
@@ -252,7 +248,6 @@ class CacheObject(WithLinear):
     (torch.nested.nested_tensor([torch.ones(2, 4), torch.ones(3, 4)], layout=torch.jagged),),
     calls=":relu",
     output=(2, -1, 4),
-    placement="cpu",
 )
 class JaggedTensor(nn.Module):
     """A ragged dimension is written as -1."""
@@ -261,7 +256,18 @@ class JaggedTensor(nn.Module):
         return x.relu()
 
 
-@case(spec(2, 4, dtype="float64"), calls=":to l", macs=32, params=20, output=(2, 4))
+_RAGGED = torch.nested.nested_tensor([torch.ones(2, 4), torch.ones(3, 4)], layout=torch.jagged)
+
+
+@case((_RAGGED,), calls="l", params=20, output=(2, -1, 4), status="partial: l not counted")
+class JaggedLinear(WithLinear):
+    """How many products there are depends on the lengths, which are values."""
+
+    def forward(self, x):
+        return self.l(x)
+
+
+@case(spec(2, 4, dtype="float64"), calls=":float l", macs=32, params=20, output=(2, 4))
 class DtypeOfAnInput(WithLinear):
     def forward(self, x):
         return self.l(x.float())
