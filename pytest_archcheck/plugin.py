@@ -42,7 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--arch-device",
         metavar="DEVICE",
-        help="where to record: auto (CUDA where there is one, else meta, else cpu), meta, cpu, cuda, cuda:N",
+        help="where to record: auto (CUDA where there is one, else meta, else cpu), meta, cpu, cuda, cuda:N, fake",
     )
     parser.addini("arch_device", "where to record, see --arch-device", default="auto")
     parser.addini(
@@ -174,6 +174,13 @@ def arch_inputs(request: pytest.FixtureRequest) -> Any:
 
 
 @pytest.fixture
+def arch_kwargs(request: pytest.FixtureRequest) -> Any:
+    """The forward's keyword arguments, as stated. Override it beside ``arch_inputs``."""
+    subject = _subject(request)
+    return None if subject is None else subject.kwargs
+
+
+@pytest.fixture
 def arch_trace(request: pytest.FixtureRequest) -> Trace:
     """The trace of the model under test, recorded once for the test."""
     subject = _subject(request)
@@ -182,7 +189,7 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
         kwargs, train = subject.kwargs, subject.train
     else:
         model, inputs = request.getfixturevalue("arch_model"), request.getfixturevalue("arch_inputs")
-        kwargs, train = None, False
+        kwargs, train = request.getfixturevalue("arch_kwargs"), False
     from pytest_archcheck.recording import trace
 
     config = request.config

@@ -17,7 +17,7 @@ from torch import nn
 from pytest_archcheck.errors import RecordingError, UsageError
 from pytest_archcheck.recording.build import Subject, build, is_model_or_factory
 from pytest_archcheck.recording.clone import Cloner
-from pytest_archcheck.recording.failures import explain_failure
+from pytest_archcheck.recording.failures import explain_failure, in_short
 from pytest_archcheck.recording.inputs import Arguments, make_arguments
 from pytest_archcheck.recording.placements import Placement, placement, placements, undisturbed
 from pytest_archcheck.recording.recorder import Recorder, unrecorded
@@ -73,7 +73,7 @@ def trace(
                 built = subject.on(place)
             return _record(built, inputs, kwargs, place, train, tuple(notes))
         except RecordingError as error:
-            notes.append(f"{name}: {str(error).splitlines()[0]}")
+            notes.append(f"{name}: {in_short(error)}")
             failure = _more_telling(failure, error)
             latest = error
             if error.__cause__ is not None:  # a failed forward's activations

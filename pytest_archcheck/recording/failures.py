@@ -48,6 +48,15 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
     return "\n".join(lines)
 
 
+def in_short(error: Exception) -> str:
+    """One line: where a recording failed, and why."""
+    line = str(error).splitlines()[0]
+    cause = error.__cause__
+    if cause is None or type(cause).__name__ in line:
+        return line
+    return f"{line}: {type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[0]}"
+
+
 def _listed(specs: tuple[TensorSpec, ...]) -> str:
     return ", ".join(spec_text(spec) for spec in specs) or "no tensor"
 

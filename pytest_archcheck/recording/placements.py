@@ -87,7 +87,7 @@ def undisturbed(place: Placement) -> Iterator[None]:
         stack.enter_context(_fast_path_off())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
-        if torch.get_default_device().type != "cpu":  # a default of the user's own
+        if torch.empty(0).device.type != "cpu":  # a default of the user's own
             stack.enter_context(torch.device("cpu"))
         if not place.has_values:
             stack.enter_context(_collector_off())

@@ -5,7 +5,7 @@ import torch
 import torchvision
 from torch import nn
 
-from pytest_archcheck import RecordingError, UsageError, trace
+from pytest_archcheck import RecordingError, UsageError, diff, trace
 from tests.models import builder
 
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -139,3 +139,75 @@ def test_a_factory_that_cannot_build_on_meta_is_built_plainly():
 
     assert recorded.depth("paper") == 50
     assert recorded.params.total == torchvision.models.RegNet_Y_400MF_Weights.DEFAULT.meta["num_params"]
+
+
+@pytest.mark.parametrize(
+    "name", ["alexnet", "googlenet", "mobilenet_v3_small", "resnet50", "swin_t", "vit_b_16"]
+)
+def test_fake_gives_the_same_text(name):
+    """A model built without memory, recorded without memory."""
+    recorded = trace(builder(name), (1, 3, 224, 224), device="fake")
+
+    assert recorded.placement == "fake"
+    assert recorded.to_text() == trace(builder(name), (1, 3, 224, 224), device="meta").to_text()
+
+
+class TellsItsDevice(nn.Module):
+    """Cannot run on meta: it casts under autocast, which does not know that device."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.linear = nn.Linear(width, width)
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return self.linear(x)
+
+
+def test_fake_is_the_last_rung_for_a_model_without_values():
+    with torch.device("meta"):
+        model = TellsItsDevice()
+
+    recorded = trace(model, (2, 4))
+
+    assert recorded.placement == "fake"
+    assert [note.partition(":")[0] for note in recorded.notes][-2:] == ["meta", "cpu"]
+    assert recorded == trace(TellsItsDevice(), (2, 4), device="cpu")
+
+
+def test_a_model_too_large_for_the_machine_is_recorded_on_fake():
+    """Four million million parameters: told, not tried."""
+    recorded = trace(lambda: TellsItsDevice(2_000_000), (1, 2_000_000))
+
+    assert recorded.placement == "fake"
+    assert recorded.params.total == 4 * 10**12 + 2_000_000
+    assert recorded.macs == 4 * 10**12
+    assert any(
+        "TellsItsDevice holds 14,901.2 GiB of parameters and buffers" in note for note in recorded.notes
+    )
+
+
+def test_a_model_with_values_is_not_taken_to_fake():
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise RuntimeError("broken")
+
+    with pytest.raises(RecordingError) as caught:
+        trace(Broken(), (2, 4))
+
+    assert "recorded on fake" not in str(caught.value)
+    assert "fake:" not in str(caught.value)
+
+
+def test_a_model_that_branches_on_its_device_is_told_as_drift_between_placements():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.linear(x) if x.is_meta else self.linear(x).relu()
+
+    changes = diff(trace(Branches(), (2, 4), device="meta"), trace(Branches(), (2, 4), device="cpu")).changes
+
+    assert changes[0].layer == ":relu"

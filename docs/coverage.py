@@ -1,0 +1,121 @@
+"""Record every model of the coverage table and write ``docs/coverage.md``: ``nox -s coverage``.
+
+Each model is recorded by ``auto`` from its factory and once more on cpu from a built model; the two texts are
+compared, and the model has to be the same before and after.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+import coverage_models
+
+LIBRARIES = {
+    "torchvision": coverage_models.torchvision_entries,
+    "timm": coverage_models.timm_entries,
+    "transformers": coverage_models.transformers_entries,
+}
+HEAD = """# What records
+
+Written by `nox -s coverage`; do not edit. {versions}.
+
+*On*: where `auto` recorded it on a machine without CUDA. *Calls*: layer calls and functions. *Depth*: convention
+`paper`. *Same on cpu*: whether the text recorded on cpu is the same to the byte. *Not counted*: what the MAC count
+leaves out. Weights are never loaded.
+"""
+COLUMNS = """| model | on | calls | depth | parameters | MACs | same on cpu | not counted | remark |
+|---|---|--:|--:|--:|--:|---|---|---|"""
+
+
+def row(library: str, name: str) -> str:
+    """One line of the table."""
+    warnings.simplefilter("ignore")
+    import torch
+
+    from pytest_archcheck import ArchcheckError, Trace, diff, trace
+
+    torch.set_num_threads(1)
+    entry = next(e for e in LIBRARIES[library]() if e.name == name)
+    try:
+        recorded = trace(entry.model, entry.inputs, kwargs=entry.kwargs)
+        model = entry.model()
+        before = {key: (value.data_ptr(), value._version) for key, value in _tensors(model)}
+        on_cpu = trace(model, entry.inputs, kwargs=entry.kwargs, device="cpu")
+    except ArchcheckError as error:
+        first = str(error).splitlines()
+        reason = next((line.strip() for line in first if "torch:" in line), first[0])
+        return f"| {name} | – | | | | | | | {_cell(reason)} |"
+    assert before == {key: (value.data_ptr(), value._version) for key, value in _tensors(model)}, name
+    assert recorded.params.total == sum(p.numel() for p in model.parameters()), name
+    assert Trace.from_text(recorded.to_text()) == recorded, name
+    remarks = [note.partition(": ")[2] or note for note in recorded.notes]
+    if recorded.placement == "cpu":
+        reason = next((line for line in recorded.notes if line.startswith("meta: ")), "")
+        remarks = [reason.removeprefix("meta: ")]
+    same = "yes"
+    if on_cpu != recorded:
+        same = "no"
+        remarks.append(str(diff(recorded, on_cpu)).splitlines()[0])
+    left_out = sorted({_function(call) for call in recorded.mac_count.uncounted})
+    return (
+        f"| {name} | {recorded.placement} | {len(recorded)} | {recorded.depth('paper')} | {recorded.params.total:,} "
+        f"| {recorded.macs:,} | {same} | {', '.join(left_out)} | {_cell('; '.join(remarks))} |"
+    )
+
+
+def table(library: str, names: list[str]) -> Iterator[str]:
+    """The lines of one library's table, as they are done."""
+    with get_context("spawn").Pool(2, maxtasksperchild=10) as pool:
+        lines = pool.imap(functools.partial(row, library), names)
+        for name, line in zip(names, lines, strict=True):
+            print(line, flush=True)
+            assert name in line
+            yield line
+
+
+def main(chosen: list[str]) -> None:
+    """Write the whole page, or print the rows of the libraries or models named."""
+    if chosen:
+        for library, entries in LIBRARIES.items():
+            if library in chosen:
+                list(table(library, [entry.name for entry in entries()]))
+        for library, _, name in (word.partition("/") for word in chosen if "/" in word):
+            print(row(library, name))
+        return
+    versions = ", ".join(f"{package} {version(package)}" for package in ("torch", *LIBRARIES))
+    parts = [HEAD.format(versions=versions)]
+    for library, entries in LIBRARIES.items():
+        lines = list(table(library, [entry.name for entry in entries()]))
+        recorded = sum("| – |" not in line for line in lines)
+        parts.append(f"## {library}: {recorded} of {len(lines)}\n\n{COLUMNS}\n" + "\n".join(lines) + "\n")
+    (Path(__file__).parent / "coverage.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _function(call: str) -> str:
+    if call.startswith("opaque:"):
+        return "a tensor of unknown origin"
+    name = call.rpartition("#")[0] or call
+    return f"`{name.rpartition(':')[2]}`"
+
+
+def _tensors(model: Any) -> list[Any]:
+    return [*model.named_parameters(), *model.named_buffers()]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")[:160]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
