@@ -1,6 +1,6 @@
 """Record every model of the coverage table and write ``docs/coverage.md``: ``nox -s coverage``.
 
-Each model is recorded by ``auto`` from its factory and once more on cpu from a built model; the two texts are
+Each model is recorded by ``auto`` and once more on cpu; the two texts are
 compared, and the model has to be the same before and after.
 """
 
@@ -48,9 +48,9 @@ def row(library: str, name: str) -> str:
     torch.set_num_threads(1)
     entry = next(e for e in LIBRARIES[library]() if e.name == name)
     try:
-        recorded = trace(entry.model, entry.inputs, kwargs=entry.kwargs)
         model = entry.model()
         before = {key: (value.data_ptr(), value._version) for key, value in _tensors(model)}
+        recorded = trace(model, entry.inputs, kwargs=entry.kwargs)
         on_cpu = trace(model, entry.inputs, kwargs=entry.kwargs, device="cpu")
     except ArchcheckError as error:
         first = str(error).splitlines()

@@ -9,6 +9,7 @@ Requirements this module meets:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
@@ -89,8 +90,16 @@ class Module:
 
     @property
     def is_torch(self) -> bool:
-        """Whether the class is one of ``torch.nn`` (these are written without a package)."""
-        return "." not in self.type
+        """Whether the class is one of ``torch.nn`` (these are written without a package), or its quantized form."""
+        return "." not in self.type or self.type.startswith("torch.ao.nn.")
+
+    @property
+    def layer(self) -> str:
+        """The ``torch.nn`` class whose products it computes: ``Conv2d`` also for a quantized ``ConvReLU2d``."""
+        if not self.type.startswith("torch.ao.nn."):
+            return self.type
+        name = self.type.rpartition(".")[2]
+        return _FUSED.sub(r"\1\2", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +200,8 @@ class Op:
 
 
 Call: TypeAlias = LayerCall | Op
+
+_FUSED = re.compile(r"^(Conv|Linear)(?:Add|ReLU|LeakyReLU|Tanh)+(\dd)?$")
 
 RECURRENT_OPS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 """Functions that ``nn.LSTM`` and its like call; one op holds all stacked layers."""

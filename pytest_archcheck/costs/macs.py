@@ -64,13 +64,15 @@ def macs_of(call: Call) -> int | None:
 
 
 def _layer_macs(call: LayerCall) -> int | None:
-    formula = _LAYERS.get(call.type)
+    formula = _LAYERS.get(call.module.layer)
     if formula is None:
         return 0 if call.module.is_torch else None  # a scripted module's inside is not known
     return formula(call)
 
 
 def _op_macs(call: Op) -> int | None:
+    if call.function in _QUANTIZED:
+        return 0
     if "." in call.function:  # not torch's own
         return None
     formula = _OPS.get(call.function)
@@ -130,10 +132,10 @@ def _attention_macs(inputs: Sequence[TensorSpec], batch_first: bool, extra: int)
 
 def _recurrent(call: LayerCall) -> int:
     """Every weight is used once for each step and sample, those of an LSTM's projection included."""
-    gates = _GATES[call.type.removesuffix("Cell")]
+    gates = _GATES[call.module.layer.removesuffix("Cell")]
     hidden = _number(call, "hidden_size")
     steps = prod(call.inputs[0].shape[:-1])
-    if call.type.endswith("Cell"):
+    if call.module.layer.endswith("Cell"):
         return steps * gates * hidden * (_number(call, "input_size") + hidden)
     directions = 2 if call.config.get("bidirectional") else 1
     projected = _number(call, "proj_size")
@@ -258,6 +260,12 @@ _OPS: dict[str, Callable[[Op], int | None]] = {
     "tensordot": _tensordot,
     "scaled_dot_product_attention": _scaled_attention,
 }
+
+# Elementwise, as their plain forms are.
+_QUANTIZED = frozenset(
+    f"quantized.{name}"
+    for name in "add add_relu add_scalar cat cat_relu mul mul_relu mul_scalar hardswish".split()
+)
 
 # torch's functions that multiply and accumulate, for which there is no formula above.
 _NO_FORMULA = re.compile(

@@ -81,7 +81,7 @@ class Graph:
         on_data = [self.depends_on_input(ref) for ref in refs]
         weight, key = _weight(call, refs, on_data)
         convolution = (
-            call.type in _CONVOLUTION_LAYERS
+            call.module.layer in _CONVOLUTION_LAYERS
             if isinstance(call, LayerCall)
             else call.function in _CONVOLUTION_OPS
         )
@@ -118,11 +118,15 @@ class Graph:
 
 def _weight(call: Call, refs: list[Ref], on_data: list[bool]) -> tuple[int, str]:
     if isinstance(call, LayerCall):
-        if call.type in _CONVOLUTION_LAYERS or call.type in _PRODUCT_LAYERS or call.type in _CELLS:
+        if (
+            call.module.layer in _CONVOLUTION_LAYERS
+            or call.module.layer in _PRODUCT_LAYERS
+            or call.module.layer in _CELLS
+        ):
             return 1, call.name
-        if call.type == "MultiheadAttention":
+        if call.module.layer == "MultiheadAttention":
             return 2, call.name
-        if call.type in _RECURRENT:
+        if call.module.layer in _RECURRENT:
             stacked = call.config.get("num_layers", 1)
             return (stacked if isinstance(stacked, int) else 1), call.name
         return 0, ""
@@ -153,4 +157,4 @@ def _operands(call: Op, refs: list[Ref], on_data: list[bool]) -> list[tuple[Ref,
 
 def is_recurrent_cell(call: Call) -> bool:
     """Whether a path counts this layer once, however often it is called."""
-    return isinstance(call, LayerCall) and call.type in _CELLS
+    return isinstance(call, LayerCall) and call.module.layer in _CELLS

@@ -25,14 +25,18 @@ _NEVER = {"self", "device", "dtype"}
 
 
 def is_atomic(module: nn.Module) -> bool:
-    """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent.
+    """Whether one line stands for the module: one of ``torch.nn`` without children, attention, recurrent, quantized.
 
     One whose ``forward`` was replaced on the instance is what that function does. The inside of a scripted
     module cannot be seen.
     """
     if isinstance(module, torch.jit.ScriptModule):
         return True
-    if not is_torch_class(type(module)) or "forward" in module.__dict__:
+    if "forward" in module.__dict__:
+        return False
+    if _is_quantized(type(module)):
+        return True
+    if not is_torch_class(type(module)):
         return False
     return not module._modules or isinstance(module, nn.MultiheadAttention | nn.RNNBase)
 
@@ -43,6 +47,8 @@ def type_name(cls: type) -> str:
         return "torch.jit.ScriptModule"
     if cls.__qualname__ == "GraphModule.__new__.<locals>.GraphModuleImpl":  # one class for each instance
         return "torch.fx.GraphModule"
+    if cls.__module__.startswith("torch.ao.nn."):
+        return f"{cls.__module__.partition('.modules')[0]}.{cls.__qualname__}"
     return cls.__name__ if is_torch_class(cls) else qualified_name(cls)
 
 
@@ -79,18 +85,24 @@ def is_torch_class(cls: type) -> bool:
     return cls.__module__.startswith("torch.nn.modules.")
 
 
+def _is_quantized(cls: type) -> bool:
+    """Whether a class is one of torch's quantized layers, which keep their weights packed."""
+    return cls.__module__.startswith("torch.ao.nn.") and ".quantized." in cls.__module__
+
+
 def _shows_bias(cls: type) -> bool:
     return is_torch_class(cls) and ("Conv" in cls.__name__ or "Linear" in cls.__name__)
 
 
 @functools.cache
 def _constructor_arguments(key: Hashable) -> tuple[str, ...]:
-    cls = cast(type, key)
-    if issubclass(cls, nn.RNNBase) and is_torch_class(cls):
-        cls = nn.RNNBase  # RNN, LSTM and GRU take *args
-    try:
-        parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
-    except (TypeError, ValueError):
-        return ()
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return tuple(p.name for p in parameters if p.name not in _NEVER and p.kind not in kinds)
+    for cls in cast(type, key).__mro__:  # RNN, LSTM and GRU take *args for their base
+        try:
+            parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+        except (TypeError, ValueError):
+            continue
+        kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        names = tuple(p.name for p in parameters if p.name not in _NEVER and p.kind not in kinds)
+        if names or not cls.__module__.startswith("torch."):
+            return names
+    return ()

@@ -165,6 +165,8 @@ def canonical_arguments(
     """The same arguments in one spelling: known names, no defaults, one form of a window size."""
     if any(key in _DROPPED or key.startswith("_") for key in kwargs):
         kwargs = {k: v for k, v in kwargs.items() if k not in _DROPPED and not k.startswith("_")}
+    if name.startswith("quantized."):  # a scale and a zero point are values
+        args = tuple(a for a in args if isinstance(a, torch.Tensor | list | tuple))
     if name == "to":
         args = args[:1] + tuple(a for a in args[1:] if isinstance(a, torch.dtype | torch.Tensor))
     signature = _SIGNATURES.get(name)

@@ -1,5 +1,7 @@
 """MACs against torchvision's metadata, torch's own counter, ptflops and hand-derived truth."""
 
+import warnings
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -240,6 +242,34 @@ def test_a_function_that_is_not_torchs_own_makes_the_count_partial():
     counted = trace(Function(align), (1, 4, 6), device="cpu")
 
     assert counted.status == "partial: :torchvision.roi_align not counted"
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
+def test_a_quantized_model_is_counted_like_the_model_that_it_was(name):
+    """Its layers keep their weights packed; the products are the same, and so are depth and stages."""
+    plain = recorded(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        quantized = torchvision.models.get_model(f"quantized_{name}", weights=None, quantize=True)
+
+    counted = trace(quantized, (1, 3, 224, 224))
+
+    assert counted.status == "complete"
+    assert (counted.macs, counted.depth("paper")) == (plain.macs, plain.depth("paper"))
+    assert counted.stages == plain.stages
+
+
+def test_dynamically_quantized_layers_are_counted():
+    """A linear layer and two stacked recurrent ones: 4 gates of (4 + 5) and (5 + 5) inputs for 6 steps."""
+    model = nn.Sequential(nn.LSTM(4, 5, num_layers=2))
+    linear = nn.Sequential(nn.Linear(4, 5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dynamic = torch.ao.quantization.quantize_dynamic(model, {nn.LSTM}, dtype=torch.qint8)
+        dynamic_linear = torch.ao.quantization.quantize_dynamic(linear, {nn.Linear}, dtype=torch.qint8)
+
+    assert trace(dynamic, (3, 2, 4)).macs == 6 * 4 * 5 * (4 + 5 + 5 + 5)
+    assert trace(dynamic_linear, (3, 2, 4)).macs == 6 * 4 * 5
 
 
 def test_a_tensor_from_nowhere_makes_the_count_partial():

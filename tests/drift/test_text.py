@@ -92,7 +92,7 @@ def test_everything_awkward_survives():
     assert "param 7.weight [4,4] frozen" in odd.to_text()
     assert "buffer scratch [3] unsaved" in odd.to_text()
     assert "module again = never" in odd.to_text()
-    assert "const 0 [4]" in odd.to_text()
+    assert "const constant [4]" in odd.to_text()
 
 
 @pytest.mark.parametrize(
