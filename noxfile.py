@@ -1,4 +1,7 @@
-"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``. Needs Python 3.11 and ``pip install nox``, nothing else."""
+"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``coverage``, ``snapshots``.
+
+They need Python 3.11 and ``pip install nox``, nothing else.
+"""
 
 import os
 
@@ -71,3 +74,10 @@ def snapshots(session: nox.Session) -> None:
     with session.chdir("examples/resnet"):
         session.run("pytest", "--snapshot-update")
     session.log(f"look them over with git diff in {os.getcwd()}")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Record all of torchvision and many models of timm and transformers, and write docs/coverage.md."""
+    install(session, "coverage")
+    session.run("python", "docs/coverage.py", *session.posargs)

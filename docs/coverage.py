@@ -31,8 +31,8 @@ HEAD = """# What records
 Written by `nox -s coverage`; do not edit. {versions}.
 
 *On*: where `auto` recorded it on a machine without CUDA. *Calls*: layer calls and functions. *Depth*: convention
-`paper`. *Same on cpu*: whether the text recorded on cpu is the same to the byte. *Not counted*: what the MAC count
-leaves out. Weights are never loaded.
+`paper`. *Same on cpu*: whether the text of a second recording, on cpu, is the same to the byte. *Not counted*: what the
+MAC count leaves out. Weights are never loaded, and what a detector detects with random ones is chance.
 """
 COLUMNS = """| model | on | calls | depth | parameters | MACs | same on cpu | not counted | remark |
 |---|---|--:|--:|--:|--:|---|---|---|"""

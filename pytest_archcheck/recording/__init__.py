@@ -16,6 +16,7 @@ from torch import nn
 
 from pytest_archcheck.errors import RecordingError, UsageError
 from pytest_archcheck.recording.build import Subject, build, is_model_or_factory
+from pytest_archcheck.recording.caches import caches_clean
 from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.failures import explain_failure, in_short
 from pytest_archcheck.recording.inputs import Arguments, make_arguments
@@ -95,7 +96,7 @@ def _record(
     grad: bool = False,
     share: bool = True,
 ) -> Trace:
-    with unrecorded(), undisturbed(place), torch.set_grad_enabled(grad):
+    with unrecorded(), undisturbed(place), caches_clean(model), torch.set_grad_enabled(grad):
         cloner = Cloner(place, share)
         clone = _cloned(cloner, model, train)
         arguments = make_arguments(clone, inputs, kwargs, place)

@@ -6,6 +6,7 @@ import enum
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import is_dataclass
 from typing import Any
 
 import torch
@@ -49,47 +50,46 @@ def dtype_name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
 
-def tensor_leaves(value: Any, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+def tensor_leaves(
+    value: Any, path: str = "", seen: set[int] | None = None, given: set[int] | None = None
+) -> Iterator[tuple[str, torch.Tensor]]:
     """Every tensor inside a value with its path, as in ``("[0].logits", tensor)``.
 
-    Looks into tuples, lists, mappings, slices, dataclasses, and plain objects like distributions and caches, whose
-    tensors come once each.
+    Looks into tuples, lists, mappings, slices, dataclasses, and plain objects like distributions and caches.
+
+    Args:
+        value: anything that is passed to or returned from a forward.
+        path: where it sits.
+        seen: ids of the objects that were looked into, as objects may refer to each other.
+        given: ids of the tensors that came already, inside a plain object, where one may have several names.
     """
     if isinstance(value, torch.Tensor):
-        yield path, value
+        if given is None:
+            yield path, value
+        elif id(value) not in given:
+            given.add(id(value))
+            yield path, value
     elif type(value) in _PLAIN:
         return
     elif isinstance(value, tuple) and hasattr(value, "_fields"):
         for name, item in zip(value._fields, value, strict=True):
-            yield from tensor_leaves(item, f"{path}.{name}")
+            yield from tensor_leaves(item, f"{path}.{name}", seen, given)
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
-            yield from tensor_leaves(item, f"{path}[{index}]")
+            yield from tensor_leaves(item, f"{path}[{index}]", seen, given)
     elif isinstance(value, slice):
-        yield from tensor_leaves((value.start, value.stop, value.step), path)
+        yield from tensor_leaves((value.start, value.stop, value.step), path, seen, given)
     elif isinstance(value, Mapping):
         for key, item in value.items():
             step = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
-            yield from tensor_leaves(item, path + step)
-    elif _is_holder(value):
-        yield from _held(value, path, {id(value)}, set())
-
-
-def _is_holder(value: Any) -> bool:
-    """Whether a value is a plain object that may hold tensors."""
-    return hasattr(value, "__dict__") and not isinstance(value, _NO_HOLDERS)
-
-
-def _held(value: Any, path: str, within: set[int], given: set[int]) -> Iterator[tuple[str, torch.Tensor]]:
-    for name, item in vars(value).items():
-        if _is_holder(item) and not isinstance(item, torch.Tensor | Mapping):
-            if id(item) not in within:
-                yield from _held(item, f"{path}.{name}", within | {id(item)}, given)
-            continue
-        for where, tensor in tensor_leaves(item, f"{path}.{name}"):
-            if id(tensor) not in given:
-                given.add(id(tensor))
-                yield where, tensor
+            yield from tensor_leaves(item, path + step, seen, given)
+    elif hasattr(value, "__dict__") and not isinstance(value, _NO_HOLDERS):
+        seen = set() if seen is None else seen
+        given = set() if given is None and not is_dataclass(value) else given
+        if id(value) not in seen:
+            seen.add(id(value))
+            for name, item in vars(value).items():
+                yield from tensor_leaves(item, f"{path}.{name}", seen, given)
 
 
 def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:

@@ -270,6 +270,34 @@ def test_marks_alone_are_judged(width):
     result.assert_outcomes(passed=3, failed=1)
 
 
+def test_fixtures_can_give_keyword_arguments(pytester):
+    """``arch_kwargs`` beside ``arch_inputs``."""
+    in_process(
+        pytester,
+        """
+@pytest.fixture
+def arch_model():
+    class Scaled(Net):
+        def forward(self, x, *, scale):
+            return super().forward(x) * scale
+
+    return Scaled()
+
+@pytest.fixture
+def arch_inputs():
+    return IMAGE
+
+@pytest.fixture
+def arch_kwargs():
+    return {"scale": 3}
+
+@arch_output(1, 10)
+def test_output(arch_trace):
+    assert arch_trace[":mul"].args[1] == 3
+""",
+    ).assert_outcomes(passed=1)
+
+
 def test_the_model_fixture_is_really_built(pytester):
     """A factory is recorded on meta; the fixture hands out a model with values."""
     in_process(

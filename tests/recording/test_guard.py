@@ -9,6 +9,7 @@ import torchvision
 from torch import nn
 
 from pytest_archcheck import trace
+from tests.recording.cases import state
 from tests.recording.cases.modules import Block, WithLinear
 from tests.recording.fingerprint import assert_same, fingerprint
 
@@ -148,3 +149,21 @@ def test_an_exported_program_is_recorded_by_its_functions():
     assert recorded.macs == trace(model, (1, 3, 8, 8)).macs
     assert recorded.params.total == sum(p.numel() for p in model.parameters())
     assert "the mode is the one that the program was exported in" in recorded.notes
+
+
+def test_what_a_model_caches_outside_of_itself_works_after_a_recording():
+    """A tensor of a recording in a cache of the process would meet the next forward, on another device."""
+    model = state.CachesOutsideOfItself()
+
+    for device in ("meta", "cpu", "meta"):
+        recorded = trace(model, (2, 4), device=device)
+        assert recorded.status == "complete"
+        assert state.cached_grid.cache_info().currsize == 0
+        assert (state.FILE_CACHE, model.class_cache) == ({}, {})
+    assert model(torch.ones(2, 4)).tolist() == [[3.0, 4.0, 5.0, 6.0]] * 2
+
+    state.FILE_CACHE.clear()
+    model.class_cache.clear()
+    assert trace(model, (2, 4)) == recorded, "what the forward left in cached functions met the recording"
+    model.cached_zeros.cache_clear()
+    state.cached_grid.cache_clear()

@@ -30,6 +30,41 @@ def test_meta_and_cpu_give_the_same_text(name):
     assert trace(model, (1, 3, 224, 224), device="meta") == trace(model, (1, 3, 224, 224), device="cpu")
 
 
+IMAGES = (2, 3, 64, 64)
+OTHER_FAMILIES = {
+    "lraspp_mobilenet_v3_large": IMAGES,
+    "fcn_resnet50": IMAGES,
+    "r3d_18": (1, 3, 8, 64, 64),
+    "s3d": (1, 3, 16, 224, 224),
+    "raft_small": ((1, 3, 128, 128), (1, 3, 128, 128)),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FAMILIES)
+def test_segmentation_video_and_optical_flow_give_the_same_text(name):
+    options = {"weights_backbone": None} if name in ("lraspp_mobilenet_v3_large", "fcn_resnet50") else {}
+    model = torchvision.models.get_model(name, weights=None, **options)
+
+    on_meta = trace(model, OTHER_FAMILIES[name], device="meta")
+
+    assert on_meta.status == "complete"
+    assert on_meta.to_text() == trace(model, OTHER_FAMILIES[name], device="cpu").to_text()
+
+
+def test_a_detector_needs_values_and_names_what_it_does_not_count():
+    """It is recorded on cpu, with the reason; non-maximum suppression has no formula."""
+    model = torchvision.models.detection.fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None
+    )
+
+    recorded = trace(model, [(3, 64, 64)], device="auto")
+
+    assert recorded.status.startswith("partial: ")
+    assert "rpn:torchvision.nms" in recorded.mac_count.uncounted
+    assert recorded.placement != "meta"
+    assert any(note.startswith("meta: FasterRCNN failed at rpn") for note in recorded.notes)
+
+
 @needs_cuda
 @pytest.mark.parametrize("name", MODELS)
 def test_cuda_gives_the_same_text(name):

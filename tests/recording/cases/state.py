@@ -463,3 +463,33 @@ class Frozen(nn.Module):
 
     def forward(self, x):
         return self.b(self.a(x))
+
+
+@functools.lru_cache
+def cached_grid(size):
+    return torch.arange(size)
+
+
+FILE_CACHE = {}
+
+
+@case(calls=":arange :add :ones :mul :full :add#2 :zeros :add#3", output=(2, 4))
+class CachesOutsideOfItself(nn.Module):
+    """In cached functions, its file and its class: no tensor of a recording stays there."""
+
+    class_cache = {}  # noqa: RUF012
+
+    @staticmethod
+    @functools.cache
+    def cached_zeros(size):
+        return (torch.zeros(size),)
+
+    def forward(self, x):
+        x = x + cached_grid(4)
+        if "ones" not in FILE_CACHE:
+            FILE_CACHE["ones"] = torch.ones(4)
+        x = x * FILE_CACHE["ones"]
+        if "full" not in self.class_cache:
+            self.class_cache["full"] = torch.full((4,), 2.0)
+        x = x + self.class_cache["full"]
+        return x + self.cached_zeros(4)[0]

@@ -228,6 +228,22 @@ class SameTensorTwice(nn.Module):
         return q * 2 if q is k else q + k
 
 
+class Ring:
+    """An object that refers to itself, through a list too, and has two names for one tensor."""
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+        self.again = tensor
+        self.me = self
+        self.all = [self]
+
+
+@case((Ring(_same),), calls=":mul", output=(2, 4), facts=_inputs("ring.tensor"))
+class ObjectThatRefersToItself(nn.Module):
+    def forward(self, ring):
+        return ring.all[0].me.again * 2
+
+
 class Cache:
     """Keys that grow, as language models keep them."""
 
