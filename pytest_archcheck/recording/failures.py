@@ -13,7 +13,7 @@ _SHOWN = 5
 def explain_failure(recorder: Recorder, error: BaseException, device: str) -> str:
     """The message for a forward that raised on a device."""
     model = recorder.clone.__class__.__name__
-    failure = recorder.failure
+    failure = recorder.layers.failure
     failure = failure if failure is not None and failure.error is error else None
     frame = failure.frame if failure is not None else None
     where = (frame.owner.module.name or "the root") if frame else "the start"

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from pytest_archcheck.recording.twins import version_of
+from pytest_archcheck.recording.values import is_transformed
 
 _F = nn.functional
 _NAMES = {
@@ -55,7 +56,7 @@ class ShapeMemo:
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do what ``func(*args, **kwargs)`` does, from memory where it can."""
-        if func not in LISTED or torch._C._functorch.peek_interpreter_stack() is not None:
+        if func not in LISTED or is_transformed():
             return func(*args, **kwargs)
         tensors: list[torch.Tensor] = []
         try:

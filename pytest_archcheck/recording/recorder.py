@@ -1,10 +1,6 @@
-"""Write down what a clone does in one forward: watched forwards for layer calls, a function mode for ops.
+"""Write down what a clone does in one forward: ``layers`` the layer calls, a function mode the ops.
 
-Requirements this module meets:
-
-* every layer call and every function called outside atomic modules is recorded, in order, with its operands;
-* nothing inside an atomic module is recorded;
-* an error that the model itself catches leaves the record right.
+Every function that is called outside atomic modules is recorded, in order, with its operands.
 """
 
 from __future__ import annotations
@@ -13,26 +9,25 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Any, NamedTuple, cast
+from contextlib import contextmanager
+from typing import Any, cast
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from pytest_archcheck.errors import RecordingError
 from pytest_archcheck.recording.clone import Found
 from pytest_archcheck.recording.devices import placed
 from pytest_archcheck.recording.functions import canonical_arguments, canonical_name
+from pytest_archcheck.recording.layers import Failure, Layers, refuse_autocast
 from pytest_archcheck.recording.memo import ShapeMemo
-from pytest_archcheck.recording.owners import Inventory, Owner
+from pytest_archcheck.recording.owners import Inventory
 from pytest_archcheck.recording.placements import Placement
 from pytest_archcheck.recording.sources import Operands, Sources
 from pytest_archcheck.recording.twins import UNKNOWN_VERSION, version_of
-from pytest_archcheck.recording.values import record_value, spec_of, tensor_leaves
+from pytest_archcheck.recording.values import is_transformed, record_value, spec_of, tensor_leaves
 from pytest_archcheck.records import (
     Call,
-    LayerCall,
     Module,
     Op,
     Ref,
@@ -43,31 +38,6 @@ from pytest_archcheck.records import (
 # Functions that set something about a tensor and make none.
 _SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_"))
 _IN_PLACE = re.compile(r"[a-z]\w*_|__i\w+__|__setitem__")
-
-
-class Failure(NamedTuple):
-    """What raised: the innermost layer call, and the function in it with its operands where it was one."""
-
-    error: BaseException
-    frame: Frame | None
-    function: str = ""
-    operands: tuple[TensorSpec, ...] = ()
-
-
-class Frame:
-    """One module call that has begun."""
-
-    __slots__ = ("args", "atomic", "inputs", "kwargs", "number", "operands", "owner", "slot")
-
-    def __init__(self, owner: Owner, number: int, slot: int) -> None:
-        self.owner = owner
-        self.atomic = owner.atomic
-        self.number = number
-        self.slot = slot
-        self.args: Any = ()
-        self.kwargs: Any = {}
-        self.inputs: tuple[TensorSpec, ...] = ()
-        self.operands: Operands = []
 
 
 class Recorder(TorchFunctionMode):
@@ -84,21 +54,17 @@ class Recorder(TorchFunctionMode):
         self.clone = clone
         self.device = place.device
         self.calls: list[Call | None] = []
-        self.frames: list[Frame] = []
         self.given = 0
         """How many tensors the forward is called with."""
-        self.failure: Failure | None = None
         self.inventory = Inventory(clone, found)
         self.sources = Sources(self.inventory.refs, self.inventory.hidden, self.calls)
         self._numbers: dict[str, int] = {}
         self._is_meta = self.device.type == "meta"
+        self.layers = Layers(self.inventory, self.sources, self.calls, self._is_meta)
         self._run = ShapeMemo().call if self._is_meta else _call
-        self._replaced: list[tuple[nn.Module, Any]] = []
-        self._thread = threading.get_ident()
 
     def __enter__(self) -> Recorder:
-        for module, owner in self.inventory.owners.items():
-            self._watch(module, owner)
+        self.layers.watch()
         _active.stack.append(self)
         super().__enter__()  # type: ignore[no-untyped-call]
         return self
@@ -106,11 +72,7 @@ class Recorder(TorchFunctionMode):
     def __exit__(self, *error: Any) -> None:
         super().__exit__(*error)  # type: ignore[no-untyped-call]
         _active.stack.pop()
-        for module, own in self._replaced:  # what is watched refers to itself, and would live on for a while
-            if own is None:
-                del module.__dict__["forward"]
-            else:
-                module.__dict__["forward"] = own
+        self.layers.unwatch()
 
     @property
     def modules(self) -> tuple[Module, ...]:
@@ -128,90 +90,6 @@ class Recorder(TorchFunctionMode):
             self.given += 1
             self.sources.mark(tensor, Ref(f"in:{path}"))
 
-    # -- layer calls -------------------------------------------------------------------------------
-
-    def _watch(self, module: nn.Module, owner: Owner) -> None:
-        """Put a forward in place that is recorded also where it is called directly, past the hooks."""
-        own = module.__dict__.get("forward")
-        forward: Any = module.forward
-        if getattr(forward, "__func__", None) is nn.Module.forward:
-            return  # a container that cannot be called
-
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread:
-                return forward(*args, **kwargs)
-            frame = self._enter(owner, args, kwargs)
-            try:
-                output = forward(*args, **kwargs)
-            except BaseException as error:
-                self._fail(frame, error)
-                raise
-            return self._leave(frame, output)
-
-        watched.__wrapped__ = forward  # type: ignore[attr-defined]
-        module.__dict__["forward"] = watched
-        self._replaced.append((module, own))
-
-    def _enter(self, owner: Owner, args: Any, kwargs: Any) -> Frame:
-        with _plain_torch():
-            if self._is_meta:
-                _refuse_autocast()
-            owner.calls += 1
-            frame = Frame(owner, owner.calls, len(self.calls))
-            if (self.frames and self.frames[-1].atomic) or _is_transformed():
-                frame.atomic = True
-                frame.slot = -1  # inside an atomic module
-            else:
-                self.calls.append(None)
-                if owner.hidden:
-                    self.sources.use(owner.state)
-                tensors = [tensor for _, tensor in tensor_leaves((args, kwargs))]
-                frame.args = record_value(args, self.sources.of)
-                frame.kwargs = record_value(kwargs, self.sources.of)
-                frame.inputs = tuple(spec_of(tensor) for tensor in tensors)
-                if frame.atomic:
-                    frame.operands = [(tensor, version_of(tensor)) for tensor in tensors]
-            self.frames.append(frame)
-        return frame
-
-    def _fail(self, frame: Frame, error: BaseException) -> None:
-        """A forward raised; the model may catch that."""
-        if self.failure is None or self.failure.error is not error:
-            self.failure = Failure(error, frame)
-        elif self.failure.frame is None:
-            self.failure = self.failure._replace(frame=frame)
-        while self.frames.pop() is not frame:
-            pass
-
-    def _leave(self, frame: Frame, output: Any) -> Any:
-        self.frames.pop()
-        if frame.slot < 0:
-            return output
-        with _plain_torch():
-            owner = frame.owner
-            name = owner.module.name or "."
-            call_id = name if frame.number == 1 else f"{name}#{frame.number}"
-            sources = None
-            if frame.atomic:
-                output, outputs = self.sources.mark_results(call_id, frame.slot, output, frame.operands)
-            else:
-                leaves = [tensor for _, tensor in tensor_leaves(output)]
-                outputs = tuple(spec_of(tensor) for tensor in leaves)
-                sources = tuple(self.sources.of(tensor) for tensor in leaves)
-            self.calls[frame.slot] = LayerCall(
-                owner.module,
-                frame.number,
-                frame.args,
-                frame.kwargs,
-                frame.inputs,
-                outputs,
-                sources,
-                owner.state,
-            )
-        return output
-
-    # -- ops ---------------------------------------------------------------------------------------
-
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -221,8 +99,8 @@ class Recorder(TorchFunctionMode):
         raw_name = getattr(func, "__name__", "")
         func, args, kwargs = placed(func, raw_name, args, kwargs, self.device)
         if self._is_meta:
-            _refuse_autocast()
-        if (self.frames and self.frames[-1].atomic) or raw_name in _SETTERS or _is_unseen(func):
+            refuse_autocast()
+        if self.layers.in_atomic or raw_name in _SETTERS or _is_unseen(func):
             return self._run(func, args, kwargs)
         if raw_name == "empty" and sys._getframe(1).f_globals.get("__name__") == "torch.utils.checkpoint":
             return self._run(func, args, kwargs)  # a dummy of some versions of torch
@@ -233,7 +111,7 @@ class Recorder(TorchFunctionMode):
             result = self._run(func, args, kwargs)
         except Exception as error:
             operand_specs = tuple(spec_of(tensor) for tensor, _ in operands)
-            self.failure = Failure(error, None, canonical_name(func)[0], operand_specs)
+            self.layers.failure = Failure(error, None, canonical_name(func)[0], operand_specs)
             raise
         if raw_name == "__set__":
             if func.__self__.__name__ == "data":  # the tensor is another one now
@@ -260,7 +138,7 @@ class Recorder(TorchFunctionMode):
         if exchanged and len(args) == 2:
             args = (args[1], args[0])
         args, kwargs = canonical_arguments(function, args, kwargs)
-        scope = self.frames[-1].owner.module.name if self.frames else ""  # a hook of the root
+        scope = self.layers.scope
         name = f"{scope}:{function}"
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         call_id = name if number == 1 else f"{name}#{number}"
@@ -313,21 +191,8 @@ def _is_unseen(func: Callable[..., Any]) -> bool:
     A transform's tensors have another shape than they show, so what is in it would be counted wrongly; its result
     has no known source, which makes the count partial.
     """
-    return _is_transformed() or getattr(func, "__module__", None) == "torch._ops.prims"
-
-
-def _is_transformed() -> bool:
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return is_transformed() or getattr(func, "__module__", None) == "torch._ops.prims"
 
 
 def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
-
-
-def _refuse_autocast() -> None:
-    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
-        raise RecordingError("autocast does not reach tensors on meta; record on a real device")
-
-
-def _plain_torch() -> AbstractContextManager[None]:
-    return torch._C.DisableTorchFunction()

@@ -27,6 +27,11 @@ _NO_HOLDERS = (
 )
 
 
+def is_transformed() -> bool:
+    """Whether ``vmap`` or another transform is running: then tensors show another shape than they have."""
+    return torch._C._functorch.peek_interpreter_stack() is not None
+
+
 def spec_of(tensor: torch.Tensor, path: str = "") -> TensorSpec:
     """Shape and dtype of a tensor; a ragged dimension, as nested tensors have, is -1."""
     shape = _ragged_shape(tensor) if tensor.is_nested else tuple(tensor.shape)

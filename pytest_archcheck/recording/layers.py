@@ -1,0 +1,181 @@
+"""Watch the forwards of a clone's modules: each call of one is a layer call, however it is called.
+
+Requirements this module meets:
+
+* nothing inside an atomic module is recorded;
+* an error that the model itself catches leaves the record right;
+* what another thread runs is not recorded.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.owners import Inventory, Owner
+from pytest_archcheck.recording.sources import Operands, Sources
+from pytest_archcheck.recording.twins import version_of
+from pytest_archcheck.recording.values import is_transformed, record_value, spec_of, tensor_leaves
+from pytest_archcheck.records import Call, LayerCall, TensorSpec
+
+
+class Failure(NamedTuple):
+    """What raised: the innermost layer call, and the function in it with its operands where it was one."""
+
+    error: BaseException
+    frame: Frame | None
+    function: str = ""
+    operands: tuple[TensorSpec, ...] = ()
+
+
+class Frame:
+    """One module call that has begun."""
+
+    __slots__ = ("args", "atomic", "inputs", "kwargs", "number", "operands", "owner", "slot")
+
+    def __init__(self, owner: Owner, number: int, slot: int) -> None:
+        self.owner = owner
+        self.atomic = owner.atomic
+        self.number = number
+        self.slot = slot
+        self.args: Any = ()
+        self.kwargs: Any = {}
+        self.inputs: tuple[TensorSpec, ...] = ()
+        self.operands: Operands = []
+
+
+class Layers:
+    """The layer calls of one forward.
+
+    Args:
+        inventory: the clone's modules.
+        sources: who made each tensor.
+        calls: all calls of the recording, to which these are added in order of their beginning.
+        is_meta: whether the recording is on meta, where autocast does nothing and is refused.
+    """
+
+    def __init__(
+        self, inventory: Inventory, sources: Sources, calls: list[Call | None], is_meta: bool
+    ) -> None:
+        self._frames: list[Frame] = []
+        """The calls that have begun, the innermost last."""
+        self.failure: Failure | None = None
+        self._inventory = inventory
+        self._sources = sources
+        self._calls = calls
+        self._is_meta = is_meta
+        self._replaced: list[tuple[nn.Module, Any]] = []
+        self._thread = threading.get_ident()
+
+    @property
+    def in_atomic(self) -> bool:
+        """Whether an atomic module is running."""
+        return bool(self._frames) and self._frames[-1].atomic
+
+    @property
+    def scope(self) -> str:
+        """The name of the module whose forward is running; a hook of the root runs outside of all."""
+        return self._frames[-1].owner.module.name if self._frames else ""
+
+    def watch(self) -> None:
+        """Put watched forwards in place."""
+        for module, owner in self._inventory.owners.items():
+            self._watch(module, owner)
+
+    def unwatch(self) -> None:
+        """Take them away: what is watched refers to itself, and would live on for a while."""
+        for module, own in self._replaced:
+            if own is None:
+                del module.__dict__["forward"]
+            else:
+                module.__dict__["forward"] = own
+
+    def _watch(self, module: nn.Module, owner: Owner) -> None:
+        """Put a forward in place that is recorded also where it is called directly, past the hooks."""
+        own = module.__dict__.get("forward")
+        forward: Any = module.forward
+        if getattr(forward, "__func__", None) is nn.Module.forward:
+            return  # a container that cannot be called
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() != self._thread:
+                return forward(*args, **kwargs)
+            frame = self._enter(owner, args, kwargs)
+            try:
+                output = forward(*args, **kwargs)
+            except BaseException as error:
+                self._fail(frame, error)
+                raise
+            return self._leave(frame, output)
+
+        watched.__wrapped__ = forward  # type: ignore[attr-defined]
+        module.__dict__["forward"] = watched
+        self._replaced.append((module, own))
+
+    def _enter(self, owner: Owner, args: Any, kwargs: Any) -> Frame:
+        with torch._C.DisableTorchFunction():
+            if self._is_meta:
+                refuse_autocast()
+            owner.calls += 1
+            frame = Frame(owner, owner.calls, len(self._calls))
+            if self.in_atomic or is_transformed():
+                frame.atomic = True
+                frame.slot = -1  # inside an atomic module
+            else:
+                self._calls.append(None)
+                if owner.hidden:
+                    self._sources.use(owner.state)
+                tensors = [tensor for _, tensor in tensor_leaves((args, kwargs))]
+                frame.args = record_value(args, self._sources.of)
+                frame.kwargs = record_value(kwargs, self._sources.of)
+                frame.inputs = tuple(spec_of(tensor) for tensor in tensors)
+                if frame.atomic:
+                    frame.operands = [(tensor, version_of(tensor)) for tensor in tensors]
+            self._frames.append(frame)
+        return frame
+
+    def _fail(self, frame: Frame, error: BaseException) -> None:
+        """A forward raised; the model may catch that."""
+        if self.failure is None or self.failure.error is not error:
+            self.failure = Failure(error, frame)
+        elif self.failure.frame is None:
+            self.failure = self.failure._replace(frame=frame)
+        while self._frames.pop() is not frame:
+            pass
+
+    def _leave(self, frame: Frame, output: Any) -> Any:
+        self._frames.pop()
+        if frame.slot < 0:
+            return output
+        with torch._C.DisableTorchFunction():
+            owner = frame.owner
+            name = owner.module.name or "."
+            call_id = name if frame.number == 1 else f"{name}#{frame.number}"
+            sources = None
+            if frame.atomic:
+                output, outputs = self._sources.mark_results(call_id, frame.slot, output, frame.operands)
+            else:
+                leaves = [tensor for _, tensor in tensor_leaves(output)]
+                outputs = tuple(spec_of(tensor) for tensor in leaves)
+                sources = tuple(self._sources.of(tensor) for tensor in leaves)
+            self._calls[frame.slot] = LayerCall(
+                owner.module,
+                frame.number,
+                frame.args,
+                frame.kwargs,
+                frame.inputs,
+                outputs,
+                sources,
+                owner.state,
+            )
+        return output
+
+
+def refuse_autocast() -> None:
+    """Raise where autocast is on, for a recording on meta."""
+    if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+        raise RecordingError("autocast does not reach tensors on meta; record on a real device")
