@@ -31,7 +31,7 @@ class Ref:
     """A tensor, known by who made it.
 
     ``name`` is the id of a call (``"conv1"``, ``"layer1.0:add#2"``), or ``"in:x"``, ``"param:cls"``,
-    ``"buffer:mask"``, ``"const:0"`` or ``"opaque:0"``; ``index`` counts the tensors that it made.
+    ``"buffer:mask"``, ``"const:anchors"`` or ``"opaque:layer1.0"``; ``index`` counts the tensors that it made.
     """
 
     name: str
@@ -59,7 +59,7 @@ class TensorSpec:
 class Output(TensorSpec):
     """A tensor that the model returned, and the call that made it."""
 
-    source: Ref = Ref("opaque:0")
+    source: Ref = Ref("opaque:.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,8 @@ class StateTensor:
     """One parameter, buffer or plain tensor attribute of the model.
 
     ``kind`` is ``"param"``, ``"buffer"``, ``"const"`` (a tensor that the model keeps and that is neither) or
-    ``"opaque"`` (it appeared in the forward and no recorded call made it); ``tied_to`` names the first tensor
-    that is the same object; ``saved`` is whether the state dict holds it.
+    ``"opaque"`` (no recorded call made it; it is named by the module in whose forward it was met); ``tied_to`` names
+    the first tensor that is the same object; ``saved`` is whether the state dict holds it.
     """
 
     name: str

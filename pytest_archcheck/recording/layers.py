@@ -76,11 +76,6 @@ class Layers:
         """Whether an atomic module is running."""
         return bool(self._frames) and self._frames[-1].atomic
 
-    @property
-    def scope(self) -> str:
-        """The name of the module whose forward is running; a hook of the root runs outside of all."""
-        return self._frames[-1].owner.module.name if self._frames else ""
-
     def watch(self) -> None:
         """Put watched forwards in place."""
         for module, owner in self._inventory.owners.items():
@@ -136,6 +131,7 @@ class Layers:
                 if frame.atomic:
                     frame.operands = [(tensor, version_of(tensor)) for tensor in tensors]
             self._frames.append(frame)
+            self._sources.scope = owner.module.name
         return frame
 
     def _fail(self, frame: Frame, error: BaseException) -> None:
@@ -144,11 +140,14 @@ class Layers:
             self.failure = Failure(error, frame)
         elif self.failure.frame is None:
             self.failure = self.failure._replace(frame=frame)
-        while self._frames.pop() is not frame:
-            pass
+        self._pop()
+
+    def _pop(self) -> None:
+        self._frames.pop()
+        self._sources.scope = self._frames[-1].owner.module.name if self._frames else ""
 
     def _leave(self, frame: Frame, output: Any) -> Any:
-        self._frames.pop()
+        self._pop()
         if frame.slot < 0:
             return output
         with torch._C.DisableTorchFunction():

@@ -138,7 +138,7 @@ class Recorder(TorchFunctionMode):
         if exchanged and len(args) == 2:
             args = (args[1], args[0])
         args, kwargs = canonical_arguments(function, args, kwargs)
-        scope = self.layers.scope
+        scope = self.sources.scope
         name = f"{scope}:{function}"
         number = self._numbers[name] = self._numbers.get(name, 0) + 1
         call_id = name if number == 1 else f"{name}#{number}"

@@ -55,6 +55,9 @@ class Sources:
     ) -> None:
         self.others: dict[str, StateTensor] = {}
         """Tensors that the forward used and that are neither parameters nor buffers nor made in it."""
+        self.scope = ""
+        """The module whose forward is running: a tensor of unknown origin is named by where it is met first."""
+        self._opaque: dict[str, int] = {}
         self._state = state
         self._hidden = hidden
         self._calls = calls
@@ -86,7 +89,7 @@ class Sources:
     def use(self, state: tuple[StateTensor, ...]) -> None:
         """Take tensors into the record that belong to it only where they are used."""
         for tensor in state:
-            self.others.setdefault(tensor.name, tensor)
+            self.others.setdefault(f"{tensor.kind}:{tensor.name}", tensor)
 
     def mark_results(
         self, call_id: str, slot: int, result: Any, operands: Operands
@@ -125,7 +128,9 @@ class Sources:
             mark = _Mark(0, ref, self._recording)
             tensor._archcheck_source = mark  # type: ignore[attr-defined]
             return mark
-        name = str(sum(other.kind == "opaque" for other in self.others.values()))
+        scope = self.scope or "."
+        number = self._opaque[scope] = self._opaque.get(scope, 0) + 1
+        name = scope if number == 1 else f"{scope}#{number}"
         self.use((StateTensor(name, "opaque", spec_of(tensor), saved=False),))
         mark = _Mark(0, Ref(f"opaque:{name}"), self._recording)
         self._foreign[id(tensor)] = (weakref.ref(tensor), mark)

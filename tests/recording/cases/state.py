@@ -134,7 +134,11 @@ class RenormalisedEmbedding(nn.Module):
         return self.embed(x)
 
 
-@case(calls=":zeros_like :linear", macs=32, params=20, output=(2, 4))
+def _weight_is_what_was_assigned(trace):
+    assert trace[":linear"].args[1].name == ":zeros_like"
+
+
+@case(calls=":zeros_like :linear", macs=32, params=20, output=(2, 4), facts=_weight_is_what_was_assigned)
 class SwapsItsData(WithLinear):
     """A parameter whose ``.data`` is replaced in the forward is what replaced it."""
 
