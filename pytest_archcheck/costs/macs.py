@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from pytest_archcheck.records import RECURRENT_OPS, Call, LayerCall, Op, TensorSpec, Value, input_refs
+from pytest_archcheck.records import RECURRENT_OPS, Call, LayerCall, Op, TensorSpec, Value
 from pytest_archcheck.traces import Trace
 
 
@@ -82,7 +82,7 @@ def _op_macs(call: Op) -> int | None:
 
 
 # -- layers ----------------------------------------------------------------------------------------
-# From config, not from the parameters: weight norm, spectral norm and pruning replace those.
+# From the weight where there is one; weight norm, spectral norm, pruning and quantization leave the config only.
 
 
 def _number(call: LayerCall, key: str) -> int:
@@ -95,16 +95,29 @@ def _window(call: LayerCall) -> int:
     return prod(size for size in sizes if isinstance(size, int)) if isinstance(sizes, tuple) else 0
 
 
+def _weight(call: LayerCall) -> tuple[int, ...]:
+    """The shape of the weight as it is: a stem for grey images replaces it and leaves the config."""
+    name = f"{call.module.name}.weight".lstrip(".")
+    return next((tensor.spec.shape for tensor in call.state if tensor.name == name), ())
+
+
 def _convolution(call: LayerCall) -> int:
+    weight = _weight(call)
+    if weight:
+        return call.output.numel * prod(weight[1:])
     return call.output.numel * _number(call, "in_channels") // _number(call, "groups") * _window(call)
 
 
 def _transposed(call: LayerCall) -> int:
+    weight = _weight(call)
+    if weight:
+        return call.inputs[0].numel * prod(weight[1:])
     return call.inputs[0].numel * _number(call, "out_channels") // _number(call, "groups") * _window(call)
 
 
 def _linear(call: LayerCall) -> int:
-    return call.output.numel * _number(call, "in_features")
+    weight = _weight(call)
+    return call.output.numel * (weight[-1] if weight else _number(call, "in_features"))
 
 
 def _bilinear(call: LayerCall) -> int:
@@ -198,7 +211,7 @@ def _bilinear_op(call: Op) -> int:
 def _scaled_attention(call: Op) -> int:
     """Scores and weighted values: query ``[…, L, E]``, key ``[…, S, E]``, value ``[…, S, V]``."""
     query, key, value = call.inputs[:3]
-    batch_and_targets = prod(query.shape[:-1])
+    batch_and_targets = prod(call.output.shape[:-1])  # as broadcast
     return batch_and_targets * key.shape[-2] * (query.shape[-1] + value.shape[-1])
 
 
@@ -211,9 +224,14 @@ def _functional_attention(call: Op) -> int:
 
 def _recurrent_op(call: Op) -> int:
     """``torch.lstm`` and its like: every weight matrix is used once for each step and sample."""
-    pairs = zip(input_refs(call), call.inputs, strict=True)
-    weights = sum(s.numel for ref, s in pairs if ref.name.startswith("param:") and len(s.shape) == 2)
+    weights = sum(spec.numel for spec in call.inputs[1:] if len(spec.shape) == 2)
     return prod(call.inputs[0].shape[:-1]) * weights
+
+
+def _cell_op(call: Op) -> int:
+    """``torch.lstm_cell`` and its like: of the matrices, the last two are weights, the others input and states."""
+    matrices = [spec for spec in call.inputs if len(spec.shape) == 2]
+    return prod(call.inputs[0].shape[:-1]) * sum(spec.numel for spec in matrices[-2:])
 
 
 def _einsum(call: Op) -> int | None:
@@ -226,7 +244,8 @@ def _einsum(call: Op) -> int | None:
     terms = equation.replace(" ", "").partition("->")[0].split(",")
     sizes: dict[str, int] = {}
     for term, operand in zip(terms, call.inputs, strict=False):
-        sizes.update(zip(term, operand.shape, strict=False))
+        for index, size in zip(term, operand.shape, strict=False):
+            sizes[index] = max(size, sizes.get(index, 1))  # one of them may be broadcast
     return prod(sizes.values())
 
 
@@ -256,6 +275,7 @@ _OPS: dict[str, Callable[[Op], int | None]] = {
     "vdot": _dot,
     "multi_head_attention_forward": _functional_attention,
     **dict.fromkeys(RECURRENT_OPS, _recurrent_op),
+    **dict.fromkeys(("lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"), _cell_op),
     "einsum": _einsum,
     "tensordot": _tensordot,
     "scaled_dot_product_attention": _scaled_attention,
@@ -271,5 +291,6 @@ _QUANTIZED = frozenset(
 _NO_FORMULA = re.compile(
     r"(chain_matmul|linalg_|cdist|pdist|cov$|corrcoef|conv_tbc|"
     r"inner$|kron$|addr$|fft_|stft|istft|quantized_|conv|flex_attention|_?scaled_mm|"
-    r"grouped_mm|addbmm|baddbmm|sparse_|cholesky|grad$|backward$|pinverse|inverse|matrix_|lu_|qr|svd|ger$|outer$)"
+    r"grouped_mm|int_mm|addmm_activation|weight_int|scaled_dot_product_|trilinear|smm$|hspmm|sspaddmm|triangular_solve|"
+    r"det$|logdet|slogdet|geqrf|orgqr|ormqr|cond$|while_loop|addbmm|baddbmm|sparse_|cholesky|grad$|backward$|pinverse|inverse|matrix_|lu_|qr|svd|ger$|outer$)"
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -98,49 +98,64 @@ def _record(
 ) -> Trace:
     with unrecorded(), undisturbed(place), caches_clean(model), torch.set_grad_enabled(grad):
         cloner = Cloner(place, share)
-        clone = _cloned(cloner, model, train)
-        arguments = make_arguments(clone, inputs, kwargs, place)
-        if cloner.is_lazy:  # one call gives its parameters their shapes
-            _give_shapes(clone, cloner, arguments, place)
-            arguments = make_arguments(clone, inputs, kwargs, place)
-        recorder = Recorder(clone, place, cloner.found)
+        clone = _cloned(cloner, model)
+        guard = ParameterGuard(cloner.shared)
+        error: RecordingError | None = None
         try:
-            result = _run(recorder, cloner, arguments, place)
-        except RecordingError as error:
-            wants_grad = not grad and "does not require grad" in str(error.__cause__)
-            wants_copies = share and "already associated to a python object" in str(error.__cause__)
-            if not (wants_grad or wants_copies):
-                raise
-        else:
+            with guard if cloner.shared else nullcontext():
+                _set_mode(clone, train, cloner)
+                arguments = make_arguments(clone, inputs, kwargs, place)
+                if cloner.is_lazy:  # one call gives its parameters their shapes
+                    _give_shapes(clone, arguments, place)
+                    arguments = make_arguments(clone, inputs, kwargs, place)
+                recorder = Recorder(clone, place, cloner.found)
+                result = _run(recorder, arguments, place)
+        except RecordingError as raised:
+            error = raised
+        if error is None and not guard.tripped:
             return _trace_of(recorder, arguments, result, place, train, (*notes, *cloner.notes))
-    if wants_grad:  # it differentiates inside itself
-        notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
-    # The guard over shared parameters and tensor subclasses do not go together on torch 2.4.
-    return _record(model, inputs, kwargs, place, train, notes, grad or wants_grad, share and not wants_copies)
+    cause = str(error.__cause__ if error else "")
+    if guard.tripped or (share and "already associated to a python object" in cause):
+        # Copies: it writes to its parameters; or torch 2.4, where a guard and a tensor subclass do not go together.
+        return _record(model, inputs, kwargs, place, train, notes, grad, share=False)
+    assert error is not None
+    if grad or "does not require grad" not in cause:
+        raise error
+    notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
+    return _record(model, inputs, kwargs, place, train, notes, grad=True, share=share)
 
 
-def _cloned(cloner: Cloner, model: nn.Module, train: bool) -> nn.Module:
+def _cloned(cloner: Cloner, model: nn.Module) -> nn.Module:
     try:
-        clone = cloner.clone(model)
-        try:
-            clone.train(train)
-        except NotImplementedError:
-            if not isinstance(clone, torch.fx.GraphModule):
-                raise
-            cloner.notes.append("the mode is the one that the program was exported in")
-        return clone
+        return cloner.clone(model)
     except RecordingError:
         raise
     except Exception as error:
-        raise RecordingError(
-            f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
-        ) from error
+        raise _not_set_up(model, error) from error
 
 
-def _give_shapes(clone: nn.Module, cloner: Cloner, arguments: Arguments, place: Placement) -> None:
+def _set_mode(clone: nn.Module, train: bool, cloner: Cloner) -> None:
+    """Training or evaluation mode, as the model's own ``train()`` sets it."""
+    for module in clone.modules():
+        if isinstance(module, torch.fx.GraphModule) and "train" in module.__dict__:
+            del module.__dict__["train"]  # of an exported program, which refuses
+            cloner.notes.append("the mode is the one that the program was exported in")
+    try:
+        clone.train(train)
+    except Exception as error:
+        raise _not_set_up(clone, error) from error
+
+
+def _not_set_up(model: nn.Module, error: Exception) -> RecordingError:
+    return RecordingError(
+        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
+    )
+
+
+def _give_shapes(clone: nn.Module, arguments: Arguments, place: Placement) -> None:
     """Call a lazy clone once, unrecorded: what it makes of its inputs' shapes is then its architecture."""
     try:
-        with place.active(), _guard(cloner), torch.device(place.device):
+        with place.active(), torch.device(place.device):
             clone(*arguments.args, **arguments.kwargs)
     except Exception as error:
         raise RecordingError(
@@ -154,14 +169,10 @@ def _give_shapes(clone: nn.Module, cloner: Cloner, arguments: Arguments, place: 
             )
 
 
-def _guard(cloner: Cloner) -> AbstractContextManager[Any]:
-    return ParameterGuard(cloner.shared) if cloner.shared else nullcontext()
-
-
-def _run(recorder: Recorder, cloner: Cloner, arguments: Arguments, place: Placement) -> Any:
+def _run(recorder: Recorder, arguments: Arguments, place: Placement) -> Any:
     recorder.mark_inputs(arguments.leaves)
     try:
-        with place.active(), _guard(cloner), recorder:
+        with place.active(), recorder:
             return recorder.clone(*arguments.args, **arguments.kwargs)
     except Exception as error:
         failure = RecordingError(explain_failure(recorder, error, place.name))

@@ -137,6 +137,8 @@ class Cloner:
             return known
         if kind in _CONTAINER_TYPES and not value:  # a module has a dozen empty dicts of hooks
             return self.remember(value, kind())
+        if kind in weakref.ProxyTypes:  # they pass for what they refer to
+            return weakref.proxy(self.value(value.__repr__.__self__))
         if isinstance(value, torch.Tensor):
             twin = self.tensor(value)
             self._note(twin)
@@ -147,6 +149,13 @@ class Cloner:
             return self._mapping(value)
         if isinstance(value, list | set | collections.deque):
             return self._mutable(value)
+        if isinstance(value, frozenset | weakref.WeakSet):
+            return self.remember(value, kind(self.value(item) for item in value))
+        if isinstance(value, weakref.WeakKeyDictionary | weakref.WeakValueDictionary):
+            pairs = [(self.value(key), self._at(str(key), item)) for key, item in value.items()]
+            return self.remember(value, kind(pairs))
+        if isinstance(value, types.MappingProxyType):
+            return types.MappingProxyType(self.value(dict(value)))
         if isinstance(value, tuple):
             items = [self._at(str(index), item) for index, item in enumerate(value)]
             return value._make(items) if hasattr(value, "_make") else tuple(items)
@@ -227,9 +236,14 @@ class Cloner:
 
     def _mapping(self, value: Any) -> Any:
         twin = self.remember(value, copy.copy(value))
+        keyed_by_state = any(isinstance(key, nn.Module | torch.Tensor | tuple | frozenset) for key in value)
+        if keyed_by_state:
+            twin.clear()
         for key, item in value.items():
-            changed = self._at(str(key), item)
-            if changed is not item:
+            changed = self._at(key if isinstance(key, str) else type(key).__name__, item)
+            if keyed_by_state:
+                twin[self.value(key)] = changed
+            elif changed is not item:
                 twin[key] = changed
         if isinstance(value, dict) and getattr(value, "__dict__", None):
             for name, item in vars(value).items():

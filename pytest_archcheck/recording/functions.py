@@ -78,6 +78,13 @@ _SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "mul": (("input", "other"), {}),
     "div": (("input", "other", "rounding_mode"), {"rounding_mode": None}),
     "matmul": (("input", "other"), {}),
+    "mm": (("input", "mat2"), {}),
+    "bmm": (("input", "mat2"), {}),
+    "mv": (("input", "vec"), {}),
+    "addmm": (("input", "mat1", "mat2", "beta", "alpha"), {"beta": 1, "alpha": 1}),
+    "addmv": (("input", "mat", "vec", "beta", "alpha"), {"beta": 1, "alpha": 1}),
+    "baddbmm": (("input", "batch1", "batch2", "beta", "alpha"), {"beta": 1, "alpha": 1}),
+    "addbmm": (("input", "batch1", "batch2", "beta", "alpha"), {"beta": 1, "alpha": 1}),
     "mean": (("input", "dim", "keepdim", "dtype"), {"dim": None, "keepdim": False, "dtype": None}),
     "sum": (("input", "dim", "keepdim", "dtype"), {"dim": None, "keepdim": False, "dtype": None}),
     "softmax": (("input", "dim", "dtype"), {"dtype": None}),
@@ -114,6 +121,20 @@ _SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         f"conv{n}d": (
             ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
             {"bias": None, "stride": (1,) * n, "padding": (0,) * n, "dilation": (1,) * n, "groups": 1},
+        )
+        for n in (1, 2, 3)
+    },
+    **{
+        f"conv_transpose{n}d": (
+            ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"),
+            {
+                "bias": None,
+                "stride": (1,) * n,
+                "padding": (0,) * n,
+                "output_padding": (0,) * n,
+                "groups": 1,
+                "dilation": (1,) * n,
+            },
         )
         for n in (1, 2, 3)
     },
@@ -224,7 +245,5 @@ def _same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-_OPERANDS = {
-    names: sum(n in {"input", "other", "tensors", "query", "key", "value", "weight"} for n in names)
-    for names, _ in _SIGNATURES.values()
-}
+_TENSORS = frozenset("input other tensors query key value weight mat mat1 mat2 batch1 batch2 vec".split())
+_OPERANDS = {names: sum(n in _TENSORS for n in names) for names, _ in _SIGNATURES.values()}

@@ -5,6 +5,7 @@ A forward can reach the user's model through any of these, or change them, so a 
 
 from __future__ import annotations
 
+import array
 import collections
 import copy
 import enum
@@ -74,13 +75,18 @@ class Cloning(Protocol):
 
 
 def copy_of_state(value: Any) -> Any:
-    """A copy of a random generator or a NumPy array, which a forward may change; ``None`` for all else."""
+    """A copy of a random generator or an array, which a forward may change; ``None`` for all else."""
     if isinstance(value, torch.Generator):
         return value.clone_state()
     if isinstance(value, random.Random):
         return copy.copy(value)
-    if _package(type(value)) == "numpy":
-        return value.copy() if hasattr(value, "copy") else copy.deepcopy(value)
+    if isinstance(value, bytearray | array.array):
+        return copy.copy(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        return value.copy()
+    if numpy is not None and isinstance(value, numpy.random.Generator | numpy.random.RandomState):
+        return copy.deepcopy(value)
     return None
 
 
@@ -89,8 +95,10 @@ def may_hold_state(value: Any) -> bool:
     cls = type(value)
     if f"{cls.__module__}.{cls.__qualname__}" in _COPIED_CLASSES:
         return True
-    if _package(cls) in _SHARED_PACKAGES:
+    if _package(cls) in _SHARED_PACKAGES or _package(cls) == "numpy":
         return _reaches_tensor(value)
+    if hasattr(cls, "__del__"):  # a copy would close what the original still uses
+        return False
     has_slots = any("__slots__" in base.__dict__ for base in cls.__mro__)
     return bool(getattr(value, "__dict__", None)) or (has_slots and not isinstance(value, ATOMS))
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
-from pytest_archcheck.errors import RecordingError, UsageError
+from pytest_archcheck.errors import ArchcheckError, RecordingError, UsageError
 from pytest_archcheck.inputs import Spec, is_shape, positional
 from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.placements import Placement
@@ -53,21 +53,32 @@ def make_arguments(
         RecordingError: the forward does not take so many arguments, or not of these names.
     """
     maker = _Maker(place, _floating_dtype(model))
-    args = tuple(maker.make(item) for item in positional(inputs))
-    named = {key: maker.make(item) for key, item in (kwargs or {}).items()}
     try:
-        bound = inspect.signature(model.forward).bind(*args, **named)
+        args = tuple(maker.make(item) for item in positional(inputs))
+        named = {key: maker.make(item) for key, item in (kwargs or {}).items()}
+    except ArchcheckError:
+        raise
+    except Exception as error:
+        raise RecordingError(
+            f"the inputs cannot be made on {place.name}: {type(error).__name__}: {error}"
+        ) from error
+    try:
+        signature = inspect.signature(model.forward)
+    except ValueError:  # a function written in C
+        signature = inspect.signature(lambda *args, **kwargs: None)
+    try:
+        bound = signature.bind(*args, **named)
     except TypeError as error:
         raise RecordingError(
             f"the inputs do not fit: {type(model).__name__}.forward"
-            f"{inspect.signature(model.forward)} was given {len(args)} positional argument(s) "
+            f"{signature} was given {len(args)} positional argument(s) "
             f"and the keywords {sorted(named) or 'none'}: {error}; "
             "a tuple of integers is one shape, any other tuple is the positional arguments, and keyword "
             "arguments go through kwargs="
         ) from None
     leaves: list[tuple[str, torch.Tensor]] = []
     for name, value in bound.arguments.items():
-        is_named = inspect.signature(model.forward).parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        is_named = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
         if is_named:
             for key, item in value.items():
                 leaves += tensor_leaves(item, key)
@@ -88,7 +99,7 @@ class _Maker:
         self.place = place
         self.dtype = dtype
         self.generator = torch.Generator().manual_seed(SEED)
-        self.cloner = Cloner(place)  # one tensor given twice is one tensor
+        self.cloner = Cloner(place, share=False)  # one tensor given twice is one tensor
 
     def make(self, item: Any) -> Any:
         if isinstance(item, torch.Tensor):
@@ -112,6 +123,8 @@ class _Maker:
             return self.mapping(item)
         if is_dataclass(item) and not isinstance(item, type):
             return self.dataclass(item)
+        if type(item).__module__ == "numpy" and hasattr(item, "shape") and item.shape:
+            raise UsageError("a NumPy array is no tensor: give torch.from_numpy(array), or its shape")
         return self.cloner.value(item)  # a distribution, a cache
 
     def mapping(self, item: Any) -> Any:
@@ -127,8 +140,8 @@ class _Maker:
     def dataclass(self, item: Any) -> Any:
         """A copy with its fields made; a frozen one's, too."""
         twin = copy.copy(item)
-        for name, part in vars(item).items():
-            object.__setattr__(twin, name, self.make(part))
+        for field in fields(item):
+            object.__setattr__(twin, field.name, self.make(getattr(item, field.name)))
         return twin
 
     def named_dtype(self, item: Spec) -> torch.dtype:

@@ -9,7 +9,10 @@ Requirements this module meets:
 
 from __future__ import annotations
 
+import copy
+import inspect
 import threading
+import types
 from typing import Any, NamedTuple
 
 import torch
@@ -46,6 +49,36 @@ class Frame:
         self.kwargs: Any = {}
         self.inputs: tuple[TensorSpec, ...] = ()
         self.operands: Operands = []
+
+
+class WatchedForward:
+    """Stands in for a module's forward on the instance, and looks like it to who inspects it."""
+
+    def __init__(self, layers: Layers, module: nn.Module, owner: Owner, forward: Any) -> None:
+        self._layers = layers
+        self._module = module
+        self._owner = owner
+        self.__wrapped__ = forward
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._layers.call(self._owner, self.__wrapped__, args, kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The forward's own, for who inspects it."""
+        return inspect.signature(self.__wrapped__)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":  # while it is being copied
+            raise AttributeError(name)
+        return getattr(self.__wrapped__, name)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """The forward of a copied module, which is another module: recorded by the functions that it calls."""
+        copied = memo.get(id(self._module))
+        if copied is None or getattr(self.__wrapped__, "__self__", None) is not self._module:
+            return copy.deepcopy(self.__wrapped__, memo)
+        return types.MethodType(self.__wrapped__.__func__, copied)
 
 
 class Layers:
@@ -96,25 +129,27 @@ class Layers:
         if getattr(forward, "__func__", None) is nn.Module.forward:
             return  # a container that cannot be called
 
-        def watched(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != self._thread:
-                return forward(*args, **kwargs)
-            frame = self._enter(owner, args, kwargs)
-            try:
-                output = forward(*args, **kwargs)
-            except BaseException as error:
-                self._fail(frame, error)
-                raise
-            return self._leave(frame, output)
-
-        watched.__wrapped__ = forward  # type: ignore[attr-defined]
-        module.__dict__["forward"] = watched
+        module.__dict__["forward"] = WatchedForward(self, module, owner, forward)
         self._replaced.append((module, own))
+
+    def call(self, owner: Owner, forward: Any, args: Any, kwargs: Any) -> Any:
+        """Run a forward as a layer call."""
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        frame = self._enter(owner, args, kwargs)
+        try:
+            output = forward(*args, **kwargs)
+        except BaseException as error:
+            self._fail(frame, error)
+            raise
+        return self._leave(frame, output)
 
     def _enter(self, owner: Owner, args: Any, kwargs: Any) -> Frame:
         with torch._C.DisableTorchFunction():
             if self._is_meta:
                 refuse_autocast()
+            if len(kwargs) > 1:
+                kwargs = {**{key: kwargs[key] for key in owner.keywords if key in kwargs}, **kwargs}
             owner.calls += 1
             frame = Frame(owner, owner.calls, len(self._calls))
             if self.in_atomic or is_transformed():

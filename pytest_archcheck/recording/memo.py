@@ -56,7 +56,7 @@ class ShapeMemo:
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do what ``func(*args, **kwargs)`` does, from memory where it can."""
-        if func not in LISTED or is_transformed():
+        if func not in LISTED or "out" in kwargs or torch.is_grad_enabled() or is_transformed():
             return func(*args, **kwargs)
         tensors: list[torch.Tensor] = []
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import nn
@@ -16,16 +18,31 @@ from pytest_archcheck.records import Module, Ref, StateTensor
 class Owner:
     """What the record says of one module of the clone."""
 
-    __slots__ = ("atomic", "calls", "hidden", "module", "state")
+    __slots__ = ("_cls", "atomic", "calls", "hidden", "module", "state")
 
     def __init__(
-        self, record: Module, atomic: bool, state: tuple[StateTensor, ...], hidden: bool = False
+        self, cls: type, record: Module, atomic: bool, state: tuple[StateTensor, ...], hidden: bool = False
     ) -> None:
+        self._cls = cls
         self.module = record
         self.atomic = atomic
         self.state = state
         self.hidden = hidden
         self.calls = 0
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The forward's arguments in their own order: that of a call's keywords is no architecture."""
+        return parameter_names(self._cls.forward)  # type: ignore[attr-defined]
+
+
+@functools.cache
+def parameter_names(function: Callable[..., object]) -> tuple[str, ...]:
+    """The names of a function's parameters; none where it does not say."""
+    try:
+        return tuple(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return ()
 
 
 class Inventory:
@@ -76,7 +93,7 @@ class Inventory:
         if module.training != self._clone.training:  # a frozen batch norm, a dropout that stays on
             config["training"] = module.training
         record = Module(name, type_name(type(module)), config)
-        self.owners[module] = Owner(record, is_atomic(module), tuple(own), hidden)
+        self.owners[module] = Owner(type(module), record, is_atomic(module), tuple(own), hidden)
         return record
 
     def _add_found(self, found: Iterable[Found]) -> None:

@@ -44,6 +44,8 @@ def placements(name: str) -> tuple[str, ...]:
     Raises:
         UsageError: an unknown name, or CUDA where there is none.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"device={name!r}: give its name, one of {NAMES}")
     if name == "auto":
         return LADDER if torch.cuda.is_available() else LADDER[1:]
     if name in ("meta", "cpu", "fake"):
@@ -85,6 +87,7 @@ def undisturbed(place: Placement) -> Iterator[None]:
         stack.enter_context(_one_at_a_time)
         stack.enter_context(random_state_kept(place.device))
         stack.enter_context(_fast_path_off())
+        stack.enter_context(_compiler_off())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         if torch.empty(0).device.type != "cpu":  # a default of the user's own
@@ -104,6 +107,8 @@ def random_state_kept(device: torch.device | None = None) -> Iterator[None]:
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(0)
         random.seed(0)
+        if numpy:
+            numpy.random.seed(0)
         try:
             yield
         finally:
@@ -120,6 +125,25 @@ def _fast_path_off() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(was_on)
+
+
+@contextmanager
+def _compiler_off() -> Iterator[None]:
+    """Run functions under ``torch.compile`` as they are written."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled
+        yield
+        return
+    if hasattr(torch.compiler, "set_stance"):
+        with torch.compiler.set_stance("force_eager"):
+            yield
+        return
+    eval_frame: Any = sys.modules["torch._dynamo.eval_frame"]  # before torch 2.6
+    before = eval_frame.set_eval_frame
+    eval_frame.set_eval_frame = lambda callback: before(None)
+    try:
+        yield
+    finally:
+        eval_frame.set_eval_frame = before
 
 
 @contextmanager

@@ -118,7 +118,11 @@ class Recorder(TorchFunctionMode):
                 self.sources.mark(args[0], self.sources.of(args[1]))
             return result
         makes = next(tensor_leaves(result), None) is not None
-        if not makes and all(version_of(tensor) == version for tensor, version in operands):
+        if (
+            not makes
+            and raw_name != "backward"
+            and all(version_of(tensor) == version for tensor, version in operands)
+        ):
             return result
         if isinstance(result, nn.Parameter) and (id(result), version_of(result)) in (
             (id(tensor), version) for tensor, version in operands

@@ -38,7 +38,7 @@ def twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor
         return cls(requires_grad=tensor.requires_grad, device=place.device, dtype=tensor.dtype)  # type: ignore[no-any-return]
     if not tensor.is_meta or not place.has_values:
         with torch.no_grad():
-            plain = tensor.data
+            plain = tensor.data.clone() if tensor.is_inference() else tensor.data
             if not place.has_values:
                 twin = _without_values(plain, place)
             elif share and isinstance(tensor, nn.Parameter) and plain.device == place.device:
@@ -56,7 +56,9 @@ def twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor
 
 
 def _copied(plain: torch.Tensor, place: Placement) -> torch.Tensor:
-    if plain.layout is torch.strided and 0 in plain.stride():  # an expanded one stays as small as it is
+    if (
+        plain.layout is torch.strided and not plain.is_nested and 0 in plain.stride()
+    ):  # an expanded one stays as small as it is
         kept = torch.empty(0, dtype=plain.dtype, device=plain.device).set_(
             _copied_memory(plain), plain.storage_offset(), plain.size(), plain.stride()
         )
@@ -74,45 +76,45 @@ def _without_values(plain: torch.Tensor, place: Placement) -> torch.Tensor:
     return plain.to("meta")
 
 
+class ParameterWrite(Exception):
+    """A forward is about to write to a parameter that is the user's own memory."""
+
+
 class ParameterGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Gives a clone's parameter memory of its own just before it is written to.
+    """Stops a forward before it writes to memory that is shared with the user's parameters.
 
     Every kernel of torch declares which arguments it writes to, so this sees a ``max_norm`` of an embedding,
-    ``out=`` and an optimizer's step as well as ``weight.data.clamp_()``.
+    ``out=`` and an optimizer's step as well as ``weight.data.clamp_()``. What is stopped is recorded anew, on copies.
 
     Args:
         shared: the clone's parameters that share memory with the user's.
     """
 
+    supports_higher_order_operators = True
+
     def __init__(self, shared: list[torch.Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._shared: dict[int, list[torch.Tensor]] = {}
-        for tensor in shared:
-            memory = memory_of(tensor)
-            if memory is not None:
-                self._shared.setdefault(memory, []).append(tensor)
+        self.tripped = False
+        """Whether something was stopped, also where the forward caught the exception."""
+        self._shared = {memory_of(tensor) for tensor in shared} - {None}
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func._schema.is_mutable:
-            for index, argument in enumerate(func._schema.arguments):
+        schema = getattr(func, "_schema", None)  # a higher-order operator has none
+        if schema is not None and schema.is_mutable:
+            for index, argument in enumerate(schema.arguments):
                 if argument.alias_info is not None and argument.alias_info.is_write:
-                    value = args[index] if index < len(args) else kwargs.get(argument.name)
-                    for tensor in value if isinstance(value, list | tuple) else (value,):
-                        if isinstance(tensor, torch.Tensor):
-                            self._make_private(tensor)
+                    self._check(args[index] if index < len(args) else kwargs.get(argument.name))
         with torch._C.DisableTorchFunction():  # a kernel's call, not the model's
             return func(*args, **kwargs)
 
-    def _make_private(self, tensor: torch.Tensor) -> None:
-        memory = memory_of(tensor)
-        if memory is None or memory not in self._shared:
-            return
-        own = _copied_memory(tensor)
-        for alias in {id(t): t for t in (tensor, *self._shared[memory])}.values():
-            alias.set_(own, alias.storage_offset(), alias.size(), alias.stride())
+    def _check(self, value: Any) -> None:
+        for tensor in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(tensor, torch.Tensor) and memory_of(tensor) in self._shared:
+                self.tripped = True
+                raise ParameterWrite
 
 
 def _copied_memory(tensor: torch.Tensor) -> torch.UntypedStorage:

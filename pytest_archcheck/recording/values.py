@@ -6,7 +6,7 @@ import enum
 import functools
 import types
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -88,13 +88,14 @@ def tensor_leaves(
         for key, item in value.items():
             step = f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{key!r}]"
             yield from tensor_leaves(item, path + step, seen, given)
-    elif hasattr(value, "__dict__") and not isinstance(value, _NO_HOLDERS):
+    elif (hasattr(value, "__dict__") or is_dataclass(value)) and not isinstance(value, _NO_HOLDERS):
         seen = set() if seen is None else seen
         given = set() if given is None and not is_dataclass(value) else given
         if id(value) not in seen:
             seen.add(id(value))
-            for name, item in vars(value).items():
-                yield from tensor_leaves(item, f"{path}.{name}", seen, given)
+            names = [field.name for field in fields(value)] if is_dataclass(value) else list(vars(value))
+            for name in names:
+                yield from tensor_leaves(getattr(value, name, None), f"{path}.{name}", seen, given)
 
 
 def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:
@@ -133,7 +134,7 @@ def plain_value(value: Any) -> Value:
         return {str(key): plain_value(item) for key, item in value.items()}
     if isinstance(value, set | frozenset):
         return tuple(sorted((plain_value(item) for item in value), key=repr))
-    if isinstance(value, enum.Enum):
+    if isinstance(value, enum.Enum) and not isinstance(value, int | float | str):
         return Symbol(f"{qualified_name(type(value))}.{value.name}")
     if isinstance(value, bool | int | float | str):  # subclasses, among them numpy's floats
         base = next(kind for kind in (bool, int, float, str) if isinstance(value, kind))

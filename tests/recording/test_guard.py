@@ -1,14 +1,19 @@
 """What a recording must not touch, beyond the small models: processes, threads, wrappers, memory."""
 
+import copy
+import inspect
 import threading
+import types
 import weakref
 
+import numpy
 import pytest
 import torch
 import torchvision
 from torch import nn
 
 from pytest_archcheck import trace
+from tests.recording import cachers
 from tests.recording.cases import state
 from tests.recording.cases.modules import Block, WithLinear
 from tests.recording.fingerprint import assert_same, fingerprint
@@ -167,3 +172,189 @@ def test_what_a_model_caches_outside_of_itself_works_after_a_recording():
     assert trace(model, (2, 4)) == recorded, "what the forward left in cached functions met the recording"
     model.cached_zeros.cache_clear()
     state.cached_grid.cache_clear()
+
+
+@pytest.mark.parametrize("build", cachers.CACHERS, ids=lambda build: build.__name__)
+def test_what_a_forward_keeps_outside_the_model_is_not_the_recordings(build):
+    model = build()
+    trace(model, (2, 4), device="meta")
+
+    assert not model(torch.ones(2, 4)).is_meta
+    kept = cachers.ACTIVATION.get("fc")
+    trace(model, (2, 4))
+    assert cachers.ACTIVATION.get("fc") is kept
+    assert not model(torch.ones(2, 4)).is_meta
+    trace(model, (2, 4), device="cpu")
+    assert kept is None or not kept.is_meta
+
+
+class Merges(nn.Linear):
+    """Adds to its weight in evaluation mode, as LoRA layers do."""
+
+    def __init__(self):
+        super().__init__(4, 4)
+        self.delta = nn.Parameter(torch.ones(4, 4))
+        self.merged = False
+
+    def train(self, mode=True):
+        super().train(mode)
+        if self.merged == mode:
+            with torch.no_grad():
+                self.weight.data += -self.delta if mode else self.delta
+            self.merged = not mode
+        return self
+
+
+def test_a_train_method_that_writes_to_parameters_writes_to_copies():
+    model = nn.Sequential(Merges())
+    before = fingerprint(model)
+
+    for device in ("cpu", "meta", "cpu"):
+        trace(model, (2, 4), device=device)
+
+    assert_same(before, fingerprint(model))
+
+
+def test_inputs_that_are_parameters_or_modules_stay():
+    class Writes(nn.Module):
+        def forward(self, module, x):
+            with torch.no_grad():
+                module.weight.mul_(0.5)
+                x.add_(1)
+            return module(x)
+
+    layer, parameter = nn.Linear(4, 4), nn.Parameter(torch.zeros(2, 4))
+    before = fingerprint(layer, parameter)
+
+    trace(Writes(), (layer, parameter), device="cpu")
+
+    assert_same(before, fingerprint(layer, parameter))
+
+
+def test_a_write_does_not_part_the_aliases_of_a_parameter():
+    """The recording takes the path that the model takes."""
+
+    class Reads(WithLinear):
+        def forward(self, x):
+            alias = self.l.weight.data
+            self.l.weight.data.fill_(1.0)
+            return self.l(x) if (alias == 1).all() else x
+
+    assert trace(Reads(), (2, 4)).macs == 32
+
+
+def test_numpys_random_numbers_are_the_same_in_every_recording():
+    class LayerDrop(WithLinear):
+        def forward(self, x):
+            for _ in range(8):
+                if numpy.random.rand() > 0.5:
+                    x = self.l(x)
+            return x * 2
+
+    model = LayerDrop()
+    texts = set()
+    for seed in range(4):
+        numpy.random.seed(seed)
+        texts.add(trace(model, (2, 4)).to_text())
+
+    assert len(texts) == 1
+
+
+class CompiledForward(WithLinear):
+    @torch.compile
+    def forward(self, x):
+        return self.l(x).relu()
+
+
+@torch.compile
+def compiled_product(x, weight):
+    return x @ weight
+
+
+class CompiledHelper(WithLinear):
+    def forward(self, x):
+        return compiled_product(x, self.l.weight)
+
+
+@pytest.mark.parametrize("device", ["auto", "meta", "cpu"])
+def test_compiled_functions_run_as_they_are_written(device):
+    assert [call.id for call in trace(CompiledForward(), (2, 4), device=device)] == ["l", ":relu"]
+    assert trace(CompiledForward(), (2, 4), device=device).macs == 32
+    assert [call.id for call in trace(CompiledHelper(), (2, 4), device=device)] == [":matmul"]
+
+
+def test_a_copy_made_in_the_forward_may_be_changed():
+    """As meta-learning does: the copy is not the layer that it was copied from."""
+
+    class Adapts(WithLinear):
+        def forward(self, x):
+            fast = copy.deepcopy(nn.Sequential(self.l))
+            fast[0] = nn.Linear(4, 2, device=x.device)
+            return fast(x)
+
+    assert trace(Adapts(), (2, 4)).macs == 16
+
+
+def test_a_forward_is_inspected_as_it_is_written():
+    class Scaled(nn.Module):
+        def forward(self, x, scale=None):
+            return x * scale if scale else x + 0
+
+    class Asks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scaled = Scaled()
+
+        def forward(self, x):
+            known = inspect.getfullargspec(self.scaled.forward).args
+            named = self.scaled.forward.__code__.co_varnames
+            assert inspect.signature(self.scaled.forward).parameters.keys() == {"x", "scale"}
+            return self.scaled(x, **({"scale": 2.0} if "scale" in known and "scale" in named else {}))
+
+    assert [call.id for call in trace(Asks(), (2, 4))] == ["scaled", "scaled:mul"]
+
+
+def test_a_models_own_modules_in_unusual_containers_are_the_clones():
+    """Keys of a dict, weak containers, frozen sets, proxies: nothing reaches the user's modules."""
+
+    class Child(nn.Module):
+        def __init__(self, parent):
+            super().__init__()
+            object.__setattr__(self, "parent", weakref.proxy(parent))
+
+        def forward(self, x):
+            return x * self.parent.factor
+
+    class Unusual(nn.Module):
+        factor = 2
+
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(4)
+            self.child = Child(self)
+            self.scale = {self.norm: 2.0}
+            self.weak = weakref.WeakValueDictionary(norm=self.norm)
+            self.weak_keys = weakref.WeakKeyDictionary({self.norm: 1})
+            self.weak_set = weakref.WeakSet([self.norm])
+            self.frozen = frozenset([self.norm])
+            self.proxied = types.MappingProxyType({"norm": self.norm})
+
+        def forward(self, x):
+            for norm, factor in self.scale.items():
+                x = norm(x) * factor
+            held = (self.weak["norm"], *self.weak_keys, *self.weak_set, *self.frozen, self.proxied["norm"])
+            for norm in held:
+                x = norm(x)
+            return self.child(x) * self.scale[self.norm]
+
+    model = Unusual()
+    before = model.norm.running_mean.clone()
+    for device in ("meta", "cpu"):
+        recorded = trace(model, (8, 4), device=device, train=True)
+        assert recorded.status == "complete"
+        assert [layer.id for layer in recorded.layers] == [
+            "norm",
+            *(f"norm#{n}" for n in range(2, 7)),
+            "child",
+        ]
+    assert torch.equal(before, model.norm.running_mean)
