@@ -23,6 +23,8 @@ _LIBRARIES = sys.stdlib_module_names | {"torch", "numpy"}
 _DEPTH = 3
 """How deep containers in containers are looked into."""
 
+_CONTAINERS = (dict, list)
+_SEARCHED = (torch.Tensor, dict, list, tuple)
 _MISSING = object()
 
 
@@ -71,9 +73,7 @@ def _package(name: object) -> str:
 def _forget(owners: list[Any]) -> None:
     for owner in owners:
         for value in list(vars(owner).values()):
-            cached = (
-                getattr(value, "__func__", value) if isinstance(value, staticmethod | classmethod) else value
-            )
+            cached: Any = value.__func__ if isinstance(value, staticmethod) else value
             is_cached = type(cached) is functools._lru_cache_wrapper and cached.cache_info().currsize
             if is_cached and any(_holds_tensor(item) for item in gc.get_referents(cached)):
                 cached.cache_clear()
@@ -84,14 +84,14 @@ def _containers(owners: list[Any]) -> Iterator[Any]:
     seen: set[int] = set()
     for owner in owners:
         for name, value in list(vars(owner).items()):
-            if isinstance(value, dict | list) and not name.startswith("__"):
+            if isinstance(value, _CONTAINERS) and not name.startswith("__"):
                 yield from _nested(value, seen, _DEPTH)
-            function = getattr(value, "__func__", value) if isinstance(value, staticmethod) else value
+            function = value.__func__ if isinstance(value, staticmethod) else value
             if isinstance(function, types.FunctionType):
                 cells = (c.cell_contents for c in function.__closure__ or () if c != types.CellType())
                 kept = (*(function.__defaults__ or ()), *cells, function.__dict__)
                 for item in kept:
-                    if isinstance(item, dict | list):
+                    if isinstance(item, _CONTAINERS):
                         yield from _nested(item, seen, _DEPTH)
 
 
@@ -102,16 +102,17 @@ def _nested(held: Any, seen: set[int], depth: int) -> Iterator[Any]:
     yield held
     if depth > 1:
         for item in held.values() if isinstance(held, dict) else held:
-            if isinstance(item, dict | list):
+            if isinstance(item, _CONTAINERS):
                 yield from _nested(item, seen, depth - 1)
 
 
 def _tensors(value: Any, depth: int = _DEPTH) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
-    elif depth and isinstance(value, dict | list | tuple):
+    elif depth and isinstance(value, _SEARCHED):
         for item in list(value.values() if isinstance(value, dict) else value):
-            yield from _tensors(item, depth - 1)
+            if isinstance(item, _SEARCHED):
+                yield from _tensors(item, depth - 1)
 
 
 def _holds_tensor(value: Any) -> bool:

@@ -29,10 +29,13 @@ from pytest_archcheck.errors import RecordingError
 from pytest_archcheck.recording.holders import (
     ATOM_TYPES,
     ATOMS,
+    RARE_CONTAINERS,
+    clone_container,
     clone_function,
     copy_of_state,
     may_hold_state,
     reaches_state,
+    slots_of,
 )
 from pytest_archcheck.recording.placements import Placement
 from pytest_archcheck.recording.twins import twin_of
@@ -149,13 +152,8 @@ class Cloner:
             return self._mapping(value)
         if isinstance(value, list | set | collections.deque):
             return self._mutable(value)
-        if isinstance(value, frozenset | weakref.WeakSet):
-            return self.remember(value, kind(self.value(item) for item in value))
-        if isinstance(value, weakref.WeakKeyDictionary | weakref.WeakValueDictionary):
-            pairs = [(self.value(key), self._at(str(key), item)) for key, item in value.items()]
-            return self.remember(value, kind(pairs))
-        if isinstance(value, types.MappingProxyType):
-            return types.MappingProxyType(self.value(dict(value)))
+        if isinstance(value, RARE_CONTAINERS):
+            return clone_container(value, self)
         if isinstance(value, tuple):
             items = [self._at(str(index), item) for index, item in enumerate(value)]
             return value._make(items) if hasattr(value, "_make") else tuple(items)
@@ -221,16 +219,8 @@ class Cloner:
         return self.remember(wrapper, inner)
 
     def _slots(self, original: Any, twin: Any) -> None:
-        for cls in type(original).__mro__:
-            slots = cls.__dict__.get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if name not in ("__dict__", "__weakref__"):
-                    key = f"_{cls.__name__.lstrip('_')}{name}" if _is_private(name) else name
-                    try:
-                        held = object.__getattribute__(original, key)
-                    except AttributeError:
-                        continue
-                    object.__setattr__(twin, key, self._at(name, held))
+        for key, name, held in slots_of(original):
+            object.__setattr__(twin, key, self._at(name, held))
 
     # -- what modules hold -------------------------------------------------------------------------
 
@@ -306,7 +296,3 @@ class Cloner:
         if owner is not None:
             self.found.append(Found(twin, owner, path))
         return twin
-
-
-def _is_private(name: str) -> bool:
-    return name.startswith("__") and not name.endswith("__")

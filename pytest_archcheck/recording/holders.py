@@ -13,7 +13,8 @@ import functools
 import random
 import sys
 import types
-from collections.abc import Set
+import weakref
+from collections.abc import Iterator, Set
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -59,8 +60,18 @@ _STATE = (
 _T = TypeVar("_T")
 
 
+RARE_CONTAINERS = (
+    frozenset,
+    weakref.WeakSet,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    types.MappingProxyType,
+)
+"""Containers that modules seldom use."""
+
+
 class Cloning(Protocol):
-    """What a function's clone needs of the cloner."""
+    """What is needed of the cloner here."""
 
     tree: set[int]
 
@@ -126,6 +137,32 @@ def reaches_state(function: types.FunctionType, tree: Set[int]) -> bool:
             elif isinstance(held, _STATE) or (not isinstance(held, ATOMS) and may_hold_state(held)):
                 return True
     return False
+
+
+def slots_of(value: Any) -> Iterator[tuple[str, str, Any]]:
+    """What ``__slots__`` hold, each with its attribute's key and the name that the class wrote."""
+    for cls in type(value).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if name in ("__dict__", "__weakref__"):
+                continue
+            is_private = name.startswith("__") and not name.endswith("__")
+            key = f"_{cls.__name__.lstrip('_')}{name}" if is_private else name
+            try:
+                yield key, name, object.__getattribute__(value, key)
+            except AttributeError:
+                continue
+
+
+def clone_container(value: Any, cloner: Cloning) -> Any:
+    """One of ``RARE_CONTAINERS`` with the counterparts of what it holds."""
+    if isinstance(value, types.MappingProxyType):
+        return types.MappingProxyType(cloner.value(dict(value)))
+    if isinstance(value, frozenset | weakref.WeakSet):
+        twin = type(value)(cloner.value(item) for item in value)
+    else:
+        twin = type(value)([(cloner.value(key), cloner.value(item)) for key, item in value.items()])
+    return cloner.remember(value, twin)
 
 
 def clone_function(function: types.FunctionType, cloner: Cloning) -> types.FunctionType:

@@ -61,6 +61,7 @@ class WatchedForward:
         self.__wrapped__ = forward
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the forward as a layer call."""
         return self._layers.call(self._owner, self.__wrapped__, args, kwargs)
 
     @property

@@ -1,5 +1,6 @@
 """MACs against torchvision's metadata, torch's own counter, ptflops and hand-derived truth."""
 
+import enum
 import warnings
 
 import pytest
@@ -244,8 +245,16 @@ def test_a_function_that_is_not_torchs_own_makes_the_count_partial():
     assert counted.status == "partial: :torchvision.roi_align not counted"
 
 
+@pytest.fixture
+def quantized_engine():
+    """The engine that this process had: torchvision sets another one."""
+    before = torch.backends.quantized.engine
+    yield before
+    torch.backends.quantized.engine = before
+
+
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2"])
-def test_a_quantized_model_is_counted_like_the_model_that_it_was(name):
+def test_a_quantized_model_is_counted_like_the_model_that_it_was(name, quantized_engine):
     """Its layers keep their weights packed; the products are the same, and so are depth and stages."""
     plain = recorded(name)
     with warnings.catch_warnings():
@@ -270,6 +279,103 @@ def test_dynamically_quantized_layers_are_counted():
 
     assert trace(dynamic, (3, 2, 4)).macs == 6 * 4 * 5 * (4 + 5 + 5 + 5)
     assert trace(dynamic_linear, (3, 2, 4)).macs == 6 * 4 * 5
+
+
+class OwnCell(nn.LSTMCell):
+    def forward(self, x, hx=None):
+        return super().forward(x, hx)
+
+
+def test_recurrent_cells_that_are_not_the_plain_class_are_counted():
+    """Four gates of 4 + 4 inputs for two samples; with weight norm, in a subclass, and by the function."""
+    normed = nn.utils.parametrizations.weight_norm(nn.LSTMCell(4, 4), "weight_hh")
+    gru = nn.utils.parametrizations.weight_norm(nn.GRUCell(4, 4), "weight_hh")
+    sequence = nn.utils.parametrizations.weight_norm(nn.LSTM(4, 4), "weight_hh_l0")
+
+    assert trace(normed, (2, 4)).macs == 2 * 4 * 4 * 8
+    assert trace(OwnCell(4, 4), (2, 4)).macs == 2 * 4 * 4 * 8
+    assert trace(gru, (2, 4)).macs == 2 * 3 * 4 * 8
+    assert trace(sequence, (3, 2, 4)).macs == 6 * 4 * 4 * 8
+
+
+def test_a_replaced_weight_counts_as_it_is():
+    """A stem for grey images sums over the colours and leaves ``in_channels``."""
+    stem = nn.Conv2d(3, 8, 3)
+    stem.weight = nn.Parameter(stem.weight.detach().sum(1, keepdim=True))
+    linear = nn.Linear(8, 4, bias=False)
+    linear.weight = nn.Parameter(linear.weight.detach()[:, :4])
+
+    assert trace(stem, (1, 1, 8, 8)).macs == 36 * 8 * 9
+    assert trace(nn.Sequential(linear), (2, 4)).macs == 2 * 4 * 4
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "macs"),
+    [
+        (lambda x, w: torch.addmm(mat1=x, mat2=w, input=x.new_zeros(5)), ((2, 3), (3, 5)), 30),
+        (lambda x, w: torch.bmm(mat2=w, input=x), ((2, 3, 5), (2, 5, 8)), 240),
+        (lambda x, w: F.conv_transpose2d(weight=w, input=x), ((1, 2, 5, 5), (2, 3, 3, 3)), 25 * 2 * 27),
+        (lambda x, w: F.scaled_dot_product_attention(w, x, x), ((4, 2, 5, 8), (1, 2, 6, 8)), 3840),
+        (lambda x, w: torch.einsum("bij,bjk->bik", x, w), ((8, 4, 5), (1, 5, 6)), 960),
+    ],
+)
+def test_operands_by_keyword_and_broadcast_operands(function, shapes, macs):
+    assert trace(TwoOperands(function), shapes).macs == macs
+
+
+class TwoOperands(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x, w):
+        return self.function(x, w)
+
+
+def test_a_layers_arguments_by_keyword_in_any_order():
+    """Attention of 3 queries over 7 keys of width 8, for two samples, whatever is written first."""
+
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a = nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, q, k):
+            return self.a(value=k, key=k, query=q)[0]
+
+    expected = 2 * (2 * 3 * 64 + 2 * 7 * 64 + 2 * 3 * 7 * 8)
+    assert trace(Attends(), ((2, 3, 8), (2, 7, 8))).macs == expected
+
+
+def test_a_width_that_is_an_enumeration_is_a_number():
+    class Width(enum.IntEnum):
+        SMALL = 4
+
+    assert trace(nn.Linear(Width.SMALL, 4), (2, 4)).macs == 32
+
+
+@pytest.mark.parametrize("name", ["det", "logdet", "slogdet"])
+def test_decompositions_have_no_formula(name):
+    counted = trace(Function(lambda x, w: getattr(torch, name)(x @ x)), (4, 4), device="cpu")
+
+    assert counted.status == f"partial: :{name} not counted"
+
+
+def test_a_backward_inside_a_forward_is_not_counted_and_said():
+    class Trains(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.l = nn.Linear(4, 4)
+
+        def forward(self, x):
+            with torch.enable_grad():
+                self.l(x).sum().backward()
+            return self.l.weight.grad
+
+    counted = trace(Trains(), (2, 4), device="cpu")
+
+    assert counted.macs == 32
+    assert ":backward" in counted.status
 
 
 def test_a_tensor_from_nowhere_makes_the_count_partial():

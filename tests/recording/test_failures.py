@@ -1,11 +1,12 @@
 """What is said when a model cannot be recorded."""
 
+import numpy
 import pytest
 import torch
 import torchvision
 from torch import nn
 
-from pytest_archcheck import RecordingError, UsageError, trace
+from pytest_archcheck import RecordingError, UsageError, spec, trace
 
 
 def test_inputs_that_do_not_fit_name_the_layer_and_what_it_wanted():
@@ -146,3 +147,30 @@ def test_keyboard_interrupt_is_not_swallowed():
 
     assert torch.is_grad_enabled()
     assert torch.backends.mha.get_fastpath_enabled()
+
+
+@pytest.mark.parametrize("device", [torch.device("cpu"), 0, None])
+def test_a_device_that_is_no_name_is_told(device):
+    with pytest.raises(UsageError, match="give its name, one of auto, meta, cpu, cuda"):
+        trace(nn.Linear(4, 4), (2, 4), device=device)
+
+
+def test_a_numpy_array_is_told_to_be_no_input():
+    with pytest.raises(
+        UsageError, match=r"a NumPy array is no tensor: give torch\.from_numpy\(array\), or its shape"
+    ):
+        trace(nn.Linear(4, 4), numpy.ones((2, 4)))
+
+
+def test_a_function_that_fails_is_named_with_its_operands():
+    class Joins(nn.Module):
+        def forward(self, x, y):
+            return torch.cat([x, y])
+
+    with pytest.raises(RecordingError, match=r"\n  call:   cat of \[2,4\], \[2,3\]\n"):
+        trace(Joins(), ((2, 4), (2, 3)))
+
+
+def test_an_input_that_cannot_be_made_is_told():
+    with pytest.raises(RecordingError, match="the inputs cannot be made on cpu: "):
+        trace(nn.Linear(4, 4), spec(2, 4, dtype="quint4x2"), device="cpu")

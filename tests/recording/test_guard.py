@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import io
 import threading
 import types
 import weakref
@@ -358,3 +359,42 @@ def test_a_models_own_modules_in_unusual_containers_are_the_clones():
             "child",
         ]
     assert torch.equal(before, model.norm.running_mean)
+
+
+def test_an_exported_part_of_a_model_is_recorded():
+    part = torch.export.export(nn.Linear(4, 4), (torch.ones(2, 4),)).module()
+
+    assert trace(nn.Sequential(part, nn.ReLU()), (2, 4)).macs == 32
+
+
+def test_parameters_made_in_inference_mode_are_recorded():
+    with torch.inference_mode():
+        model = Block()
+
+    assert trace(model, (2, 4), device="cpu") == trace(model, (2, 4), device="meta")
+
+
+def test_an_object_that_closes_what_it_holds_is_not_copied():
+    """A copy that dies would close the original's file."""
+
+    class Resource:
+        def __init__(self):
+            self.file = io.StringIO("abc")
+
+        def __del__(self):
+            self.file.close()
+
+    class Holds(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.resource = Resource()
+
+        def forward(self, x):
+            assert not self.resource.file.closed
+            return x * 2
+
+    model = Holds()
+    for _ in range(2):
+        trace(model, (2, 4))
+
+    assert not model.resource.file.closed

@@ -89,3 +89,35 @@ def test_the_garbage_collector_is_on_again_afterwards():
     trace(nn.Linear(2, 2), (1, 2), device="meta")
 
     assert gc.isenabled()
+
+
+def test_a_result_written_to_out_is_not_replayed():
+    """The second product resizes its own tensor, too."""
+
+    class Out(nn.Module):
+        def forward(self, x):
+            first, second = x.new_empty(0), x.new_empty(0)
+            torch.matmul(x, x, out=first)
+            torch.matmul(x, x, out=second)
+            return torch.cat([first.flatten(), second.flatten()])
+
+    on_meta = trace(Out(), (4, 4), device="meta")
+
+    assert on_meta.macs == 128
+    assert on_meta == trace(Out(), (4, 4), device="cpu")
+
+
+def test_a_replayed_result_can_be_differentiated():
+    """Two equal layers in sequence, in a forward that takes a gradient."""
+
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(self.b(self.a(x)).sum(), x)[0]
+
+    assert trace(Twice(), (2, 4), device="meta") == trace(Twice(), (2, 4), device="cpu")
