@@ -86,6 +86,7 @@ def undisturbed(place: Placement) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_one_at_a_time)
         stack.enter_context(random_state_kept(place.device))
+        stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         stack.enter_context(_fast_path_off())
         stack.enter_context(_compiler_off())
         stack.enter_context(torch.inference_mode(False))

@@ -361,6 +361,17 @@ def test_a_models_own_modules_in_unusual_containers_are_the_clones():
     assert torch.equal(before, model.norm.running_mean)
 
 
+def test_a_default_dtype_that_the_forward_sets_does_not_stay():
+    class Sets(WithLinear):
+        def forward(self, x):
+            torch.set_default_dtype(torch.float64)
+            return self.l(x)
+
+    trace(Sets(), (2, 4), device="cpu")
+
+    assert torch.get_default_dtype() is torch.float32
+
+
 def test_an_exported_part_of_a_model_is_recorded():
     part = torch.export.export(nn.Linear(4, 4), (torch.ones(2, 4),)).module()
 
