@@ -2,7 +2,6 @@
 
 import copy
 import random
-import threading
 
 import numpy
 import pytest
@@ -11,29 +10,7 @@ import torchvision
 from torch import nn
 
 from pytest_archcheck import RecordingError, trace
-
-
-def fingerprint(model):
-    """Everything of a model that a recording could disturb."""
-    return (
-        [(k, v.clone(), v.data_ptr(), v._version) for k, v in model.state_dict().items()],
-        [
-            (n, p.requires_grad, id(p), id(p.grad), None if p.grad is None else p.grad.sum().item())
-            for n, p in model.named_parameters()
-        ],
-        [(n, m.training, id(m), sorted(m.__dict__)) for n, m in model.named_modules()],
-        [
-            (len(m._forward_hooks), len(m._forward_pre_hooks), "forward" in m.__dict__)
-            for m in model.modules()
-        ],
-    )
-
-
-def assert_same(before, after):
-    for (k, v, address, version), (k2, v2, address2, version2) in zip(before[0], after[0], strict=True):
-        assert (k, address, version) == (k2, address2, version2)
-        assert torch.equal(v, v2)
-    assert before[1:] == after[1:]
+from tests.recording.fingerprint import assert_same, fingerprint
 
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])
@@ -50,26 +27,6 @@ def test_a_recording_leaves_no_mark(device, train):
     trace(model, (2, 3, 64, 64), device=device, train=train)
 
     assert_same(before, fingerprint(model))
-
-
-@pytest.mark.parametrize("device", ["meta", "cpu"])
-def test_an_exception_at_any_layer_leaves_no_mark(device):
-    """An error is injected at every layer call in turn."""
-    model = nn.Sequential(
-        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.Flatten(), nn.Linear(144, 2)
-    )
-    for index in range(len(model)):
-        broken = model[index]
-
-        def fail(module, args):
-            raise RuntimeError("injected")
-
-        handle = broken.register_forward_pre_hook(fail)
-        before = fingerprint(model)
-        with pytest.raises(RecordingError, match="injected"):
-            trace(model, (1, 3, 8, 8), device=device, train=True)
-        assert_same(before, fingerprint(model))
-        handle.remove()
 
 
 def test_the_random_state_stays():
@@ -173,31 +130,6 @@ def test_a_model_is_usable_after_a_failed_meta_attempt():
         trace(model, [(3, 64, 64)], device="meta")
 
     assert [tuple(v.shape) for v in model(images)[0].values()] == expected
-
-
-def test_threads_can_record_one_model_at_once():
-    """Eight threads, one model: it stays as it was, and all agree."""
-    model = torchvision.models.resnet18()
-    before = fingerprint(model)
-    texts, errors = [], []
-
-    def record():
-        try:
-            texts.extend(trace(model, (1, 3, 32, 32)).record_text for _ in range(5))
-        except Exception as error:
-            errors.append(error)
-
-    threads = [threading.Thread(target=record) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert not errors
-    assert len(texts) == 40
-    assert len(set(texts)) == 1
-    assert_same(before, fingerprint(model))
-    assert torch.backends.mha.get_fastpath_enabled()
 
 
 def test_a_clone_shares_parameters_with_the_model_on_a_real_device():
