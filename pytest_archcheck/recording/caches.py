@@ -8,6 +8,7 @@ and what a recording put into a container or variable is taken out of it again.
 
 from __future__ import annotations
 
+import collections
 import functools
 import gc
 import sys
@@ -23,8 +24,8 @@ _LIBRARIES = sys.stdlib_module_names | {"torch", "numpy"}
 _DEPTH = 3
 """How deep containers in containers are looked into."""
 
-_CONTAINERS = (dict, list)
-_SEARCHED = (torch.Tensor, dict, list, tuple)
+# These classes and no others: a mapping of somebody's own may do anything when it is read, such as import.
+_CONTAINERS = frozenset((dict, list, collections.OrderedDict, collections.defaultdict))
 _MISSING = object()
 
 
@@ -84,14 +85,14 @@ def _containers(owners: list[Any]) -> Iterator[Any]:
     seen: set[int] = set()
     for owner in owners:
         for name, value in list(vars(owner).items()):
-            if isinstance(value, _CONTAINERS) and not name.startswith("__"):
+            if type(value) in _CONTAINERS and not name.startswith("__"):
                 yield from _nested(value, seen, _DEPTH)
             function = value.__func__ if isinstance(value, staticmethod) else value
             if isinstance(function, types.FunctionType):
                 cells = (c.cell_contents for c in function.__closure__ or () if c != types.CellType())
                 kept = (*(function.__defaults__ or ()), *cells, function.__dict__)
                 for item in kept:
-                    if isinstance(item, _CONTAINERS):
+                    if type(item) in _CONTAINERS:
                         yield from _nested(item, seen, _DEPTH)
 
 
@@ -102,16 +103,16 @@ def _nested(held: Any, seen: set[int], depth: int) -> Iterator[Any]:
     yield held
     if depth > 1:
         for item in held.values() if isinstance(held, dict) else held:
-            if isinstance(item, _CONTAINERS):
+            if type(item) in _CONTAINERS:
                 yield from _nested(item, seen, depth - 1)
 
 
 def _tensors(value: Any, depth: int = _DEPTH) -> Iterator[torch.Tensor]:
     if isinstance(value, torch.Tensor):
         yield value
-    elif depth and isinstance(value, _SEARCHED):
+    elif depth and (type(value) in _CONTAINERS or isinstance(value, tuple)):
         for item in list(value.values() if isinstance(value, dict) else value):
-            if isinstance(item, _SEARCHED):
+            if isinstance(item, torch.Tensor | tuple) or type(item) in _CONTAINERS:
                 yield from _tensors(item, depth - 1)
 
 
