@@ -46,6 +46,7 @@ def row(library: str, name: str) -> str:
     from pytest_archcheck import ArchcheckError, Trace, diff, trace
 
     torch.set_num_threads(1)
+    torch.manual_seed(0)  # a detector's boxes, and so its calls, follow from its weights
     entry = next(e for e in LIBRARIES[library]() if e.name == name)
     try:
         model = entry.model()
