@@ -287,10 +287,14 @@ def test_compiled_functions_run_as_they_are_written(device):
 def test_a_copy_made_in_the_forward_may_be_changed():
     """As meta-learning does: the copy is not the layer that it was copied from."""
 
-    class Adapts(WithLinear):
+    class Adapts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = nn.Sequential(nn.Linear(4, 4))
+
         def forward(self, x):
-            fast = copy.deepcopy(nn.Sequential(self.l))
-            fast[0] = nn.Linear(4, 2, device=x.device)
+            fast = copy.deepcopy(self.net)
+            fast[0] = nn.Linear(4, 2)
             return fast(x)
 
     assert trace(Adapts(), (2, 4)).macs == 16
