@@ -3,7 +3,7 @@
 Requirements this module meets:
 
 * a function that hands its argument back is told apart from that argument;
-* a write in place is the new source of all tensors that share the memory, views and bases alike;
+* a write in place is the new source of all tensors that share the written memory, views and bases alike;
 * no activation outlives the forward: a source is kept on the tensor itself, and only the model's own and what
   it makes is written to.
 """
@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 
 import torch
 
+from pytest_archcheck.recording.extents import Extent, extent_of, overlap
 from pytest_archcheck.recording.twins import memory_of, version_of
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import Call, Ref, StateTensor, TensorSpec
@@ -34,11 +35,12 @@ class _Mark(NamedTuple):
 
 
 class _Write(NamedTuple):
-    """When memory was written to, by which call, and where that call is recorded."""
+    """When a part of some memory was written to, by which call, and where that call is recorded."""
 
     clock: int
     ref: Ref
     slot: int
+    extent: Extent
 
 
 class Sources:
@@ -62,7 +64,7 @@ class Sources:
         self._hidden = hidden
         self._calls = calls
         self._clock = 0
-        self._writes: dict[int, _Write] = {}
+        self._writes: dict[int, list[_Write]] = {}
         # A global, what NumPy made: not kept alive, and its id may be taken by another one day.
         self._foreign: dict[int, tuple[weakref.ref[torch.Tensor], _Mark]] = {}
         self._recording = object()
@@ -73,9 +75,11 @@ class Sources:
         if mark is None or mark.recording is not self._recording:
             mark = self._foreign_mark(tensor) or self._first_sight(tensor)
         if self._writes:
-            written = self._writes.get(_memory(tensor))
-            if written is not None and written.clock > mark.clock:
-                return self._as_written(tensor, written)
+            for written in reversed(self._writes.get(_memory(tensor), ())):
+                if written.clock <= mark.clock:
+                    break
+                if overlap(written.extent, extent_of(tensor)):
+                    return self._as_written(tensor, written)
         return cast(Ref, mark.ref)
 
     def mark(self, tensor: torch.Tensor, ref: Ref) -> None:
@@ -102,7 +106,8 @@ class Sources:
         self._clock += 1
         written = [tensor for tensor, version in operands if version_of(tensor) != version]
         for tensor in written:
-            self._writes[_memory(tensor)] = _Write(self._clock, Ref(call_id), slot)
+            write = _Write(self._clock, Ref(call_id), slot, extent_of(tensor))
+            self._writes.setdefault(_memory(tensor), []).append(write)
         leaves = [tensor for _, tensor in tensor_leaves(result)]
         handed_back = {
             id(tensor): _alias(tensor)
