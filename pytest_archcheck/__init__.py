@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_archcheck.drift import Drift, diff
     from pytest_archcheck.errors import ArchcheckError, FormatError, RecordingError, UsageError
+    from pytest_archcheck.graph.conventions import convention
     from pytest_archcheck.inputs import spec
     from pytest_archcheck.marks import (
         arch,
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
         arch_macs,
         arch_output,
         arch_params,
+        arch_receptive_field,
+        arch_same_as,
         arch_shapes,
+        arch_shortcuts,
         arch_size,
+        arch_stages,
     )
     from pytest_archcheck.recording import trace
     from pytest_archcheck.traces import Trace
@@ -42,8 +47,13 @@ _HOMES = {
     "arch_macs": "marks",
     "arch_output": "marks",
     "arch_params": "marks",
+    "arch_receptive_field": "marks",
+    "arch_same_as": "marks",
     "arch_shapes": "marks",
+    "arch_shortcuts": "marks",
     "arch_size": "marks",
+    "arch_stages": "marks",
+    "convention": "graph.conventions",
     "diff": "drift",
     "spec": "inputs",
     "trace": "recording",
@@ -64,8 +74,13 @@ __all__ = [
     "arch_macs",
     "arch_output",
     "arch_params",
+    "arch_receptive_field",
+    "arch_same_as",
     "arch_shapes",
+    "arch_shortcuts",
     "arch_size",
+    "arch_stages",
+    "convention",
     "diff",
     "spec",
     "trace",

@@ -8,7 +8,7 @@ written by hand, ``pytest.mark.arch(resnet18)`` would decorate ``resnet18`` itse
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,36 @@ def arch_output(*shape: Dim, path: str | None = None) -> pytest.MarkDecorator:
 def arch_shapes(shapes: Mapping[str, Shape], /) -> pytest.MarkDecorator:
     """Output shapes of layers by name pattern: ``*`` stays between dots, ``**`` crosses them."""
     return pytest.mark.arch_shapes.with_args(shapes)
+
+
+def arch_stages(pattern: Sequence[int], /) -> pytest.MarkDecorator:
+    """Number of repeated blocks in each stage: ``arch_stages((3, 4, 6, 3))``; see ``graph.blocks``."""
+    return pytest.mark.arch_stages(pattern)
+
+
+def arch_shortcuts(
+    *,
+    identity: int | None = None,
+    projection: int | None = None,
+    padding: int | None = None,
+    resampled: int | None = None,
+) -> pytest.MarkDecorator:
+    """Number of shortcuts of each kind: ``arch_shortcuts(identity=12, projection=4)``; see ``graph.shortcuts``."""
+    return pytest.mark.arch_shortcuts(
+        identity=identity, projection=projection, padding=padding, resampled=resampled
+    )
+
+
+def arch_receptive_field(
+    size: int | tuple[int, ...], *, stride: int | tuple[int, ...] | None = None, at: str | None = None
+) -> pytest.MarkDecorator:
+    """Input positions that one position of the last feature map sees, or one of the layer ``at``."""
+    return pytest.mark.arch_receptive_field(size, stride=stride, at=at)
+
+
+def arch_same_as(reference: Any, /) -> pytest.MarkDecorator:
+    """The architecture of a model, factory, ``Trace`` or ``.arch`` file, up to names; see ``graph.matching``."""
+    return pytest.mark.arch_same_as.with_args(reference)
 
 
 @dataclass(frozen=True)

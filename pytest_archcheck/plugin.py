@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,6 +20,7 @@ from pytest_archcheck.errors import ArchcheckError, UsageError
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
+    from pytest_archcheck.invariants import Violation
     from pytest_archcheck.marks import ModelUnderTest, Statements
     from pytest_archcheck.traces import Trace
 
@@ -33,8 +35,15 @@ _MARKERS = (
     "arch_size(mib, *, rel=0.005): size of the saved state in MiB",
     "arch_output(*shape, path=None): shape of the main output, or of another",
     "arch_shapes({pattern: shape, …}): output shapes of layers",
+    "arch_stages((3, 4, 6, 3)): number of repeated blocks in each stage",
+    "arch_shortcuts(identity=12, projection=4, …): kinds of the shortcuts of residual sums",
+    "arch_receptive_field(size, *, stride=None, at=None): input positions that one position sees",
+    "arch_same_as(reference): the architecture of another model, up to names; "
+    "as a bare mark write pytest.mark.arch_same_as.with_args(…)",
 )
 _STATEMENTS = pytest.StashKey["Statements"]()
+_RECORDER = pytest.StashKey["partial[Trace]"]()
+"""Records another model as the model under test was."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -131,16 +140,17 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
 
 def _judge(item: pytest.Function, statements: Statements) -> str:
     """The report of every mark that the recorded trace violates; empty when all hold."""
-    from pytest_archcheck.invariants import Bindings
+    from pytest_archcheck.invariants import Context
     from pytest_archcheck.reports.violations import render_violations
 
     trace = cast("Trace", item.funcargs["arch_trace"])
-    bindings = Bindings()
-    violations = [
-        (text, violation)
-        for text, invariant in statements.invariants
-        for violation in invariant.check(trace, bindings)
-    ]
+    context = Context(recorder=item.stash.get(_RECORDER, None))
+    violations: list[tuple[str, Violation]] = []
+    for text, invariant in statements.invariants:
+        try:
+            violations += [(text, violation) for violation in invariant.check(trace, context)]
+        except ArchcheckError as error:
+            return f"{item.nodeid}: {text}: {error}"
     if not violations:
         return ""
     full = item.config.get_verbosity() >= 2
@@ -194,8 +204,10 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
 
     config = request.config
     device = config.getoption("arch_device") or config.getini("arch_device")
+    record = partial(trace, inputs=inputs, kwargs=kwargs, device=device, train=train)
+    request.node.stash[_RECORDER] = record
     try:
-        return trace(model, inputs, kwargs=kwargs, device=device, train=train)
+        return record(model)
     except ArchcheckError as error:
         raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
 

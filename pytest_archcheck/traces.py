@@ -7,7 +7,7 @@ rooms ``costs``, ``graph`` and ``drift``, and never stored.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -17,8 +17,13 @@ from pytest_archcheck.records import Call, LayerCall, Module, Op, Output, StateT
 if TYPE_CHECKING:
     from pytest_archcheck.costs.macs import MacCount
     from pytest_archcheck.costs.sizes import ParameterCount
+    from pytest_archcheck.graph.bottlenecks import Block
+    from pytest_archcheck.graph.branches import AuxiliaryHead, Branch
     from pytest_archcheck.graph.dataflow import Graph
     from pytest_archcheck.graph.depth import DepthExplanation
+    from pytest_archcheck.graph.matching import Match
+    from pytest_archcheck.graph.receptive import ReceptiveField
+    from pytest_archcheck.graph.shortcuts import Shortcut
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +138,19 @@ class Trace:
 
         return explain_depth(self, convention)
 
+    def longest_path(
+        self, weigh: Callable[[Call, int], int] | None = None, *, through_gates: bool = False
+    ) -> tuple[tuple[str, int], ...]:
+        """The calls on the heaviest path from an input to the main output, in order, each with what it weighs.
+
+        Args:
+            weigh: what a call weighs, given the call and how many weighted layers it is; by default the latter.
+            through_gates: whether a path may run through what computes a gate.
+        """
+        from pytest_archcheck.graph.depth import weigh_path
+
+        return weigh_path(self.graph, weigh, through_gates)
+
     @cached_property
     def graph(self) -> Graph:
         """The data flow between the calls."""
@@ -143,9 +161,78 @@ class Trace:
     @cached_property
     def stages(self) -> tuple[int, ...]:
         """Number of blocks in each stage: ``(2, 2, 2, 2)`` for ResNet-18."""
+        return tuple(len(stage) for stage in self.stage_calls)
+
+    @cached_property
+    def stage_calls(self) -> tuple[tuple[LayerCall, ...], ...]:
+        """The first call of every repeated block, by stage."""
         from pytest_archcheck.graph.blocks import find_stages
 
-        return tuple(len(stage) for stage in find_stages(self))
+        return find_stages(self)
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The repeated blocks in order of execution, each with its shapes, inner width, stride and shortcut."""
+        from pytest_archcheck.graph.bottlenecks import describe_blocks
+
+        return describe_blocks(self)
+
+    @cached_property
+    def shortcuts(self) -> tuple[Shortcut, ...]:
+        """The shorter path of every residual sum: identity, projection, padding or resampled."""
+        from pytest_archcheck.graph.shortcuts import find_shortcuts
+
+        return find_shortcuts(self.graph)
+
+    @cached_property
+    def branches(self) -> tuple[Branch, ...]:
+        """The parallel paths into every call that joins several."""
+        from pytest_archcheck.graph.branches import find_branches
+
+        return find_branches(self.graph)
+
+    @cached_property
+    def auxiliary_heads(self) -> tuple[AuxiliaryHead, ...]:
+        """The outputs, besides the main one, that have calls of their own."""
+        from pytest_archcheck.graph.branches import find_auxiliary_heads
+
+        return find_auxiliary_heads(self.graph)
+
+    @cached_property
+    def dead_ends(self) -> tuple[str, ...]:
+        """The ids of calls on data whose result reaches no output."""
+        from pytest_archcheck.graph.branches import find_dead_ends
+
+        return find_dead_ends(self.graph)
+
+    def receptive_field(self, at: str | None = None) -> ReceptiveField | None:
+        """How many input positions one position of a call's output sees; by default of the main output.
+
+        ``None`` where no convolution or pooling lies before it.
+
+        Raises:
+            KeyError: no such call ran.
+        """
+        from pytest_archcheck.graph.receptive import receptive_field
+
+        return receptive_field(self.graph, None if at is None else self.made_by(at))
+
+    def made_by(self, name: str) -> str:
+        """The id of the atomic call or op that made the first tensor which a call returned.
+
+        Raises:
+            KeyError: no such call ran.
+        """
+        call = self[name]
+        if isinstance(call, LayerCall) and call.sources:
+            return call.sources[0].name
+        return call.id
+
+    def same_as(self, reference: Trace) -> Match:
+        """Whether two models have the same architecture up to names; see ``graph.matching``."""
+        from pytest_archcheck.graph.matching import match
+
+        return match(self, reference)
 
     def to_text(self) -> str:
         """The canonical ``.arch`` text, with derived numbers as comments."""

@@ -1,36 +1,89 @@
-"""Depth conventions: named rules that turn a trace into a depth.
+"""Depth conventions by name: ours, a project's own, and those of installed packages.
 
-There is no one depth (Xception alone is published as 36, 71, 81 and 126), so every depth names its
-convention. Sources: ``paper`` is how the ResNet (arXiv 1512.03385), VGG (1409.1556), DenseNet (1608.06993)
-and GoogLeNet (1409.4842) papers count; ``longest-path`` is MATLAB's "largest number of sequential
-convolutional or fully connected layers on a path from the input layer to the output layer";
-``convolutions`` is Wide ResNet's (1605.07146); ``parameter-modules`` is Keras Applications' "number of
-layers with parameters".
+There is no one depth (Xception alone is published as 36, 71, 81 and 126), so every depth names its convention. A
+convention is a function of a trace that gives the layers it counts, in order; the explanation of the rest is the same
+for all. The rules that come with the package are in ``rules``.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeAlias
 
 from pytest_archcheck.errors import UsageError
-from pytest_archcheck.graph.blocks import find_blocks, find_stages
-from pytest_archcheck.graph.dataflow import Graph
-from pytest_archcheck.graph.depth import Counted, DepthExplanation, LeftOut, longest_path
-from pytest_archcheck.graph.gates import gate_edges
-from pytest_archcheck.graph.shortcuts import projection_shortcuts
+from pytest_archcheck.graph import rules
+from pytest_archcheck.graph.depth import Counted, DepthExplanation, LeftOut
+from pytest_archcheck.graph.leftout import left_out
+from pytest_archcheck.graph.parts import Parts
 from pytest_archcheck.traces import Trace
 
-_Rule = Callable[[Trace], DepthExplanation]
+Item: TypeAlias = "str | tuple[str, int] | LeftOut"
+Rule: TypeAlias = Callable[[Trace], Iterable[Item]]
+
+ENTRY_POINTS = "pytest_archcheck.conventions"
+"""The entry-point group by which an installed package brings conventions: a name and a function."""
 
 
-def explain_depth(trace: Trace, convention: str) -> DepthExplanation:
+@dataclass(frozen=True, slots=True)
+class _Convention:
+    name: str
+    rule: str
+    count: Rule
+
+    @property
+    def home(self) -> str:
+        return f"{getattr(self.count, '__module__', '?')}.{getattr(self.count, '__qualname__', '?')}"
+
+
+def convention(name: str) -> Callable[[Rule], Rule]:
+    """Register a project's own depth convention, as in a ``conftest.py``.
+
+    The function takes a ``Trace`` and gives what it counts, in order: names of layers, or pairs of a name and the
+    number it counts for; a ``LeftOut(name, reason)`` among them says why a layer is not counted. The first line of its
+    docstring is the rule that reports show. Weighted layers that it does not name are listed with the reason that the
+    graph gives. ::
+
+        @convention("with-pooling")
+        def with_pooling(trace):
+            '''Weighted and pooling layers in sequence, the input and the output.'''
+            path = trace.longest_path(lambda call, weight: weight or is_pooling(call))
+            return ["input", *path, "output"]
+
+    Raises:
+        UsageError: the name is taken by another function, or the function has no docstring.
+    """
+
+    def register(count: Rule) -> Rule:
+        _register(name, count)
+        return count
+
+    return register
+
+
+def explain_depth(trace: Trace, name: str) -> DepthExplanation:
     """The depth of a trace under a convention, with what was counted and what was not.
 
     Raises:
-        UsageError: there is no convention of that name.
+        UsageError: there is no convention of that name, or it gives no layers.
     """
-    return CONVENTIONS[known_convention(convention)](trace)
+    known_convention(name)
+    chosen = _REGISTRY[name]
+    try:
+        items = list(chosen.count(trace))
+    except Exception as error:
+        if chosen.count in rules.RULES.values():
+            raise
+        raise UsageError(
+            f"the convention {name!r} ({chosen.home}) failed: {type(error).__name__}: {error}"
+        ) from error
+    weights = [_checked(item, chosen) for item in items if not isinstance(item, LeftOut)]
+    parts = Parts(trace, [layer for layer, _ in weights])
+    counted = tuple(Counted(layer, weight, parts.of(layer)) for layer, weight in weights)
+    said = [item for item in items if isinstance(item, LeftOut)]
+    return DepthExplanation(name, chosen.rule, counted, left_out(trace, counted, said))
 
 
 def known_convention(name: object) -> str:
@@ -39,147 +92,79 @@ def known_convention(name: object) -> str:
     Raises:
         UsageError: it does not; the message lists the conventions.
     """
-    if isinstance(name, str) and name in CONVENTIONS:
-        return name
-    near = difflib.get_close_matches(str(name), CONVENTIONS, n=1)
+    if isinstance(name, str):
+        if name in _REGISTRY:
+            return name
+        for entry in entry_points(group=ENTRY_POINTS):
+            if entry.name == name:
+                _register(name, _loaded(entry))
+                return name
+    names = convention_names()
+    near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"unknown depth convention {name!r}: {hint}the conventions are {', '.join(CONVENTIONS)}")
+    raise UsageError(f"unknown depth convention {name!r}: {hint}the conventions are {', '.join(names)}")
 
 
-def _paper(trace: Trace) -> DepthExplanation:
-    graph = trace.graph
-    return _path(trace, graph, "paper", "weighted layers in sequence, not through gates", gate_edges(graph))
+def convention_names() -> list[str]:
+    """All conventions that can be named, ours first."""
+    installed = (entry.name for entry in entry_points(group=ENTRY_POINTS))
+    return list(dict.fromkeys((*_REGISTRY, *installed)))
 
 
-def _longest_path(trace: Trace) -> DepthExplanation:
-    graph = trace.graph
-    return _path(trace, graph, "longest-path", "weighted layers in sequence, gates included", set())
-
-
-def _path(
-    trace: Trace, graph: Graph, convention: str, rule: str, without: set[tuple[int, int]]
-) -> DepthExplanation:
-    path = longest_path(graph, without)
-    on_path = set(path)
-    groups = _Groups(trace, [graph.nodes[i].call.id for i in path])
-    counted = tuple(
-        Counted(graph.nodes[i].call.id, graph.nodes[i].weight, groups.of(graph.nodes[i].call.id))
-        for i in path
-    )
-    main = longest_path(graph)
-    projections = projection_shortcuts(graph)
-    left_out = []
-    for index in graph.weighted:
-        if index in on_path or graph.nodes[index].key in {graph.nodes[i].key for i in on_path}:
+def others_that_give(trace: Trace, depth: int) -> list[str]:
+    """The conventions under which a trace has a depth; one that fails on it is passed over."""
+    found: list[str] = []
+    for name in _REGISTRY:
+        try:
+            if explain_depth(trace, name).depth == depth:
+                found.append(name)
+        except UsageError:
             continue
-        if index not in graph.feeds_main_output:
-            reason = "does not feed the main output (an auxiliary head or a dead end)"
-        elif index in projections:
-            reason = f"projection shortcut, parallel to the longer path into {projections[index]}"
-        elif index in main:
-            reason = "computes a gate"
-        else:
-            reason = "parallel to a longer path"
-        left_out.append(LeftOut(graph.nodes[index].call.id, reason))
-    return DepthExplanation(convention, rule, counted, (*left_out, *_not_run(trace)))
+    return found
 
 
-def _distinct(convention: str, rule: str, only_convolutions: bool) -> _Rule:
-    def explain(trace: Trace) -> DepthExplanation:
-        graph = trace.graph
-        chosen: dict[str, int] = {}
-        left_out: list[LeftOut] = []
-        for index in graph.weighted:
-            node = graph.nodes[index]
-            if only_convolutions and not node.convolution:
-                left_out.append(LeftOut(node.call.id, "not a convolution"))
-            elif node.key not in chosen:
-                chosen[node.key] = index
-        ids = [graph.nodes[index].call.id for index in chosen.values()]
-        groups = _Groups(trace, ids)
-        counted = tuple(Counted(name, 1, groups.of(name)) for name in ids)
-        return DepthExplanation(convention, rule, counted, (*left_out, *_not_run(trace)))
-
-    return explain
-
-
-def _parameter_modules(trace: Trace) -> DepthExplanation:
-    owners = {tensor.name.rpartition(".")[0] for tensor in trace.state if tensor.kind == "param"}
-    names = [m.name for m in trace.modules if m.name in owners and not m.same_as]
-    return _modules(trace, "parameter-modules", "modules that own parameters, run or not", names)
+def _register(name: str, count: Rule) -> None:
+    if not isinstance(name, str) or not name:
+        raise UsageError(
+            f"a convention is registered by a name, as in @convention('with-pooling'), not {name!r}"
+        )
+    if not callable(count):
+        raise UsageError(f"the convention {name!r} is a function of a trace, not {count!r}")
+    rule = (getattr(count, "__doc__", None) or "").strip().partition("\n")[0]
+    if not rule:
+        raise UsageError(
+            f"the convention {name!r} needs a docstring; its first line is the rule that reports show"
+        )
+    new = _Convention(name, rule.rstrip("."), count)
+    known = _REGISTRY.setdefault(name, new)
+    if known.home != new.home:
+        raise UsageError(f"the convention {name!r} is {known.home} already; give {new.home} another name")
+    _REGISTRY[name] = new
 
 
-def _leaf_modules(trace: Trace) -> DepthExplanation:
-    parents = {module.name.rpartition(".")[0] for module in trace.modules if module.name}
-    names = [m.name for m in trace.modules if m.name not in parents and not m.same_as]
-    return _modules(trace, "leaf-modules", "modules without children", names)
+def _loaded(entry: EntryPoint) -> Rule:
+    try:
+        loaded: Rule = entry.load()
+    except Exception as error:
+        raise UsageError(
+            f"the convention {entry.name!r} ({entry.value}) cannot be loaded: {type(error).__name__}: {error}"
+        ) from error
+    return loaded
 
 
-def _blocks(trace: Trace) -> DepthExplanation:
-    counted = tuple(
-        Counted(block.name, 1, f"stage {number}")
-        for number, stage in enumerate(find_stages(trace), start=1)
-        for block in stage
+def _checked(item: object, chosen: _Convention) -> tuple[str, int]:
+    if isinstance(item, str):
+        return item, 1
+    if isinstance(item, tuple) and len(item) == 2:
+        name, weight = item
+        if isinstance(name, str) and type(weight) is int and weight >= 0:
+            return name, weight
+    raise UsageError(
+        f"the convention {chosen.name!r} ({chosen.home}) gave {item!r}; "
+        "it gives names of layers, or pairs of a name and a whole number"
     )
-    return DepthExplanation("blocks", "repeated blocks, over all stages", counted, ())
 
 
-def _modules(trace: Trace, convention: str, rule: str, names: list[str]) -> DepthExplanation:
-    groups = _Groups(trace, names)
-    counted = tuple(Counted(name or ".", 1, groups.of(name)) for name in names)
-    return DepthExplanation(convention, rule, counted, ())
-
-
-def _not_run(trace: Trace) -> Iterable[LeftOut]:
-    """Calls that may hold weighted layers unseen; layers that were declared and did not run."""
-    for name in trace.mac_count.uncounted:
-        yield LeftOut(name, "not understood: may hold weighted layers")
-    ran = {call.name for call in trace.layers}
-    inside = tuple(f"{call.name}." for call in trace.layers if call.atomic)
-    for module in trace.modules:
-        is_layer = module.is_torch and ("Conv" in module.type or "Linear" in module.type)
-        if (
-            is_layer
-            and module.same_as is None
-            and module.name not in ran
-            and not module.name.startswith(inside or ("\0",))
-        ):
-            yield LeftOut(module.name, "declared, did not run")
-
-
-class _Groups:
-    """Names the part of the network that a layer lies in: stem, a stage's blocks, head."""
-
-    def __init__(self, trace: Trace, names: list[str]) -> None:
-        self._block_of: dict[str, str] = {}
-        stages = find_stages(trace)
-        blocks = {call.name: f"stage {n}" for n, stage in enumerate(stages, 1) for call in stage}
-        for name in names:
-            owner = name.replace(":", ".")
-            while owner and owner not in blocks:
-                owner = owner.rpartition(".")[0]
-            if owner:
-                self._block_of[name] = blocks[owner]
-        inside = [i for i, name in enumerate(names) if name in self._block_of]
-        first, last = (inside[0], inside[-1]) if inside else (len(names), len(names))
-        for position, name in enumerate(names):
-            if name not in self._block_of:
-                between = "between stages" if position < last else "head"
-                self._block_of[name] = "stem" if position < first else between
-        if not find_blocks(trace):
-            self._block_of = dict.fromkeys(names, "layers")
-
-    def of(self, name: str) -> str:
-        return self._block_of[name]
-
-
-CONVENTIONS: dict[str, _Rule] = {
-    "paper": _paper,
-    "longest-path": _longest_path,
-    "weighted": _distinct("weighted", "distinct weighted layers that ran", False),
-    "convolutions": _distinct("convolutions", "distinct convolutions that ran", True),
-    "parameter-modules": _parameter_modules,
-    "leaf-modules": _leaf_modules,
-    "blocks": _blocks,
-}
-"""The rules by name; each gives a ``DepthExplanation``."""
+_REGISTRY: dict[str, _Convention] = {}
+for _name, _rule in rules.RULES.items():
+    _register(_name, _rule)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
-from pytest_archcheck.graph.dataflow import Graph, is_recurrent_cell
+from pytest_archcheck.graph.dataflow import Graph, Node
+from pytest_archcheck.records import Call
 
 NO_EDGES: frozenset[tuple[int, int]] = frozenset()
 
@@ -47,14 +48,19 @@ class DepthExplanation:
         return render_depth(self)
 
 
-def longest_path(graph: Graph, without: Set[tuple[int, int]] = NO_EDGES) -> list[int]:
-    """The weighted nodes on the path from input to main output that holds most of them, in order.
+def longest_path(
+    graph: Graph,
+    weigh: Callable[[Node], int] = lambda node: node.weight,
+    without: Set[tuple[int, int]] = NO_EDGES,
+) -> list[int]:
+    """The nodes that weigh on the heaviest path from an input to the main output, in order.
 
     Takes time linear in the graph. ``without`` are edges not to follow: pairs of a node and the position
-    of an operand. Of equally long paths it is the one through the first operand.
+    of an operand. Of equally heavy paths it is the one through the first operand.
     """
     best: list[int] = []
     back: list[int | None] = []
+    weights: list[int] = []
     for index, node in enumerate(graph.nodes):
         length, via = 0, None
         for edge in node.edges:
@@ -62,26 +68,28 @@ def longest_path(graph: Graph, without: Set[tuple[int, int]] = NO_EDGES) -> list
                 continue
             if via is None or best[edge.source] > length:
                 length, via = best[edge.source], edge.source
-        best.append(length + (node.weight if node.on_data and not is_recurrent_cell(node.call) else 0))
+        weights.append(weigh(node) if node.on_data else 0)
+        best.append(length + weights[-1])
         back.append(via)
     path: list[int] = []
     at = graph.main_output
     while at is not None:
-        if graph.nodes[at].weight:
+        if weights[at]:
             path.append(at)
         at = back[at]
-    return _cells_once(graph, path[::-1])
+    return path[::-1]
 
 
-def _cells_once(graph: Graph, path: list[int]) -> list[int]:
-    """A recurrent cell counts once, however often the path goes through it."""
-    seen: set[str] = set()
-    kept: list[int] = []
-    for index in path:
-        node = graph.nodes[index]
-        if is_recurrent_cell(node.call):
-            if node.key in seen:
-                continue
-            seen.add(node.key)
-        kept.append(index)
-    return kept
+def weigh_path(
+    graph: Graph, weigh: Callable[[Call, int], int] | None, through_gates: bool
+) -> tuple[tuple[str, int], ...]:
+    """The heaviest path as ids, each with its weight; see ``Trace.longest_path``."""
+
+    def weight_of(node: Node) -> int:
+        if node.call is None or weigh is None:
+            return node.weight
+        return int(weigh(node.call, node.weight))
+
+    without = NO_EDGES if through_gates else graph.gates
+    path = (graph.nodes[index] for index in longest_path(graph, weight_of, without))
+    return tuple((node.id, weight_of(node)) for node in path)

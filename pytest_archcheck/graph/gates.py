@@ -13,7 +13,7 @@ from pytest_archcheck.records import LayerCall, Op
 _REDUCTIONS = {"mean", "sum", "amax", "max", "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d"}
 
 
-def gate_edges(graph: Graph) -> set[tuple[int, int]]:
+def gate_edges(graph: Graph) -> frozenset[tuple[int, int]]:
     """The gates of a graph as pairs of a product's node and the operand's position."""
     found: set[tuple[int, int]] = set()
     for index, node in enumerate(graph.nodes):
@@ -26,7 +26,7 @@ def gate_edges(graph: Graph) -> set[tuple[int, int]]:
         gate = _broadcast(call, first, second) or _reduced(graph, first, second)
         if gate is not None:
             found.add((index, gate.position))
-    return found
+    return frozenset(found)
 
 
 def _broadcast(call: Op, first: Edge, second: Edge) -> Edge | None:
@@ -64,4 +64,4 @@ def _is_reduction(graph: Graph, node: int) -> bool:
     call = graph.nodes[node].call
     if isinstance(call, LayerCall):
         return call.type.startswith(("AdaptiveAvgPool", "AdaptiveMaxPool"))
-    return call.function in _REDUCTIONS
+    return call is not None and call.function in _REDUCTIONS

@@ -6,13 +6,15 @@ that contradict each other are found before anything runs, and judges a trace.
 
 from __future__ import annotations
 
-from pytest_archcheck.invariants.base import Bindings, Invariant, Violation
+from pytest_archcheck.invariants.base import Context, Invariant, Violation
 from pytest_archcheck.invariants.counts import Flops, Macs, Params, Size
 from pytest_archcheck.invariants.depth import Depth
 from pytest_archcheck.invariants.layers import Layers
+from pytest_archcheck.invariants.sameness import SameAs
 from pytest_archcheck.invariants.shapes import OutputShape, Shapes
+from pytest_archcheck.invariants.structure import ReceptiveFieldSize, Shortcuts, Stages
 
-__all__ = ["INVARIANTS", "Bindings", "Invariant", "Violation"]
+__all__ = ["INVARIANTS", "Context", "Invariant", "Violation"]
 
 INVARIANTS: dict[str, type[Invariant]] = {
     "arch_depth": Depth,
@@ -23,5 +25,9 @@ INVARIANTS: dict[str, type[Invariant]] = {
     "arch_size": Size,
     "arch_output": OutputShape,
     "arch_shapes": Shapes,
+    "arch_stages": Stages,
+    "arch_shortcuts": Shortcuts,
+    "arch_receptive_field": ReceptiveFieldSize,
+    "arch_same_as": SameAs,
 }
 """The class behind each mark."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
+from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph.depth import DepthExplanation
+from pytest_archcheck.graph.matching import Match
 from pytest_archcheck.traces import Trace
 
 
@@ -19,14 +21,33 @@ class Violation:
     found: str
     why: str = ""
     advice: str = ""
-    depth: DepthExplanation | None = None
+    evidence: DepthExplanation | Match | tuple[str, ...] = ()
 
 
 @dataclass
-class Bindings:
-    """The named dimensions of one test: ``"B"`` is one number wherever it stands."""
+class Context:
+    """What the invariants of one test share.
+
+    ``values`` are its named dimensions: ``"B"`` is one number wherever it stands. ``recorder`` records another model
+    with the inputs of the model under test, on the same placement.
+    """
 
     values: dict[str, tuple[int, str]] = field(default_factory=dict)
+    recorder: Callable[[Any], Trace] | None = None
+
+    def record(self, model: Any) -> Trace:
+        """The trace of another model, called as the model under test is.
+
+        Raises:
+            RecordingError: it cannot be recorded.
+            UsageError: the test made its trace itself, so that its inputs are not known.
+        """
+        if self.recorder is None:
+            raise UsageError(
+                "the test brings its own arch_trace, so a reference cannot be called with the same inputs; "
+                "give the trace of the reference instead of the model"
+            )
+        return self.recorder(model)
 
     def bind(self, name: str, size: int, where: str) -> str:
         """Bind a name, or say how it contradicts its first binding; empty when it agrees."""
@@ -43,6 +64,6 @@ class Invariant(Protocol):
         """What is stated, by subject: two invariants contradict when they differ on a subject."""
         ...
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """Every way in which a trace violates this invariant."""
         ...

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pytest_archcheck.costs.quantities import quantity
 from pytest_archcheck.errors import UsageError
-from pytest_archcheck.invariants.base import Bindings, Violation
+from pytest_archcheck.invariants.base import Context, Violation
 from pytest_archcheck.traces import Trace
 
 Number = int | float | str
@@ -39,7 +39,7 @@ class Params:
             }
         )
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for each number that is not as stated."""
         params = trace.params
         yield from _exact(params.total, self.total, None, "parameters")
@@ -72,7 +72,7 @@ class Macs:
         """The number that is judged."""
         return trace.macs
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """A violation where the number is not as stated, or where the count is not complete."""
         if trace.status != "complete":
             yield Violation(
@@ -101,11 +101,11 @@ class Flops(Macs):
         """Twice the MACs."""
         return trace.flops
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """The same as for MACs; who stated the MACs by mistake is told so."""
         is_macs = self.total is not None and quantity(self.total, rel=self.rel).allows(trace.macs)
         hint = "the number stated is the MACs; a FLOP count is 2 × MACs" if is_macs and trace.macs else ""
-        for violation in super().check(trace, bindings):
+        for violation in super().check(trace, context):
             yield replace(violation, why=hint) if hint and not violation.why else violation
 
 
@@ -130,7 +130,7 @@ class Size:
         """The size."""
         return {"size of the state": self.mib}
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation where the size is out of tolerance."""
         stated = quantity(self.mib, rel=self.rel, unit=2**20)
         if not stated.allows(trace.size):

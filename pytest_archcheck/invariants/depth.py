@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_archcheck.errors import UsageError
-from pytest_archcheck.graph.conventions import CONVENTIONS, known_convention
-from pytest_archcheck.invariants.base import Bindings, Violation
+from pytest_archcheck.graph.conventions import known_convention, others_that_give
+from pytest_archcheck.invariants.base import Context, Violation
 from pytest_archcheck.traces import Trace
 
 
@@ -31,13 +31,16 @@ class Depth:
         """The depth, for each convention by itself."""
         return {f"depth under {self.convention!r}": self.n}
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation, with everything that was counted and left out."""
         explanation = trace.explain_depth(self.convention)
         if explanation.depth == self.n:
             return
-        others = [name for name in CONVENTIONS if trace.depth(name) == self.n]
-        hint = f"it is {self.n} under {' and '.join(map(repr, others))}" if others else ""
+        others = others_that_give(trace, self.n)
+        hint = ""
+        if others:
+            hint = f"{explanation.depth} under {self.convention!r}, {self.n} under "
+            hint += " and ".join(map(repr, others))
         yield Violation(
             where="the model",
             expected=f"{self.n} layers under {self.convention!r}",
@@ -45,5 +48,5 @@ class Depth:
             why=hint,
             advice=f"state {explanation.depth}, or mend the model"
             + (f"; if you meant the other count, name convention={others[0]!r}" if others else ""),
-            depth=explanation,
+            evidence=explanation,
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from pytest_archcheck.errors import UsageError
-from pytest_archcheck.invariants.base import Bindings, Violation
+from pytest_archcheck.invariants.base import Context, Violation
 from pytest_archcheck.traces import Trace
 
 
@@ -34,7 +34,7 @@ class Layers:
         """The number for each class by itself."""
         return {f"number of {name}": number for name, number in self.counts.items()}
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for each class of which another number ran."""
         ran = {call.name: call.type for call in trace.layers}
         declared = {m.name: m.type for m in trace.modules if m.same_as is None}

@@ -9,7 +9,7 @@ from types import EllipsisType
 from typing import TypeAlias
 
 from pytest_archcheck.errors import UsageError
-from pytest_archcheck.invariants.base import Bindings, Violation
+from pytest_archcheck.invariants.base import Context, Violation
 from pytest_archcheck.records import Call, LayerCall, TensorSpec
 from pytest_archcheck.traces import Trace
 
@@ -34,7 +34,7 @@ class OutputShape:
         """The shape, for each output by itself."""
         return {f"shape of the output {self.path or ''}".strip(): self.shape}
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation where the shape differs, or where there is no such output."""
         output: TensorSpec = trace.output
         if self.path is not None:
@@ -47,7 +47,7 @@ class OutputShape:
                 return
             output = found[0]
         where = f"the output {self.path or ''}".strip()
-        why = mismatch(self.shape, output.shape, bindings, where)
+        why = mismatch(self.shape, output.shape, context, where)
         if why:
             yield Violation(
                 where, shape_text(self.shape), shape_text(output.shape), why, "state that, or mend the model"
@@ -76,14 +76,14 @@ class Shapes:
         """The shape, for each pattern by itself."""
         return {f"shape of {pattern}": shape for pattern, shape in self.shapes.items()}
 
-    def check(self, trace: Trace, bindings: Bindings) -> Iterator[Violation]:
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for each call that does not fit and for each pattern without a match."""
         for pattern, shape in self.shapes.items():
             calls = list(matching(trace, pattern))
             if not calls:
                 yield _no_match(trace, pattern)
             for call in calls:
-                why = mismatch(shape, call.output.shape, bindings, call.id)
+                why = mismatch(shape, call.output.shape, context, call.id)
                 if why:
                     yield Violation(
                         call.id,
@@ -147,7 +147,7 @@ def checked_shape(shape: object) -> Shape:
     return shape
 
 
-def mismatch(shape: Shape, found: tuple[int, ...], bindings: Bindings, where: str) -> str:
+def mismatch(shape: Shape, found: tuple[int, ...], context: Context, where: str) -> str:
     """Why a found shape is not the stated one; empty when it is. Names are bound on the way."""
     if ... in shape:
         at = shape.index(...)
@@ -159,7 +159,7 @@ def mismatch(shape: Shape, found: tuple[int, ...], bindings: Bindings, where: st
         return f"{len(found)} dimensions, not {len(shape)}"
     for position, (dim, size) in enumerate(zip(shape, found, strict=True)):
         if isinstance(dim, str):
-            contradiction = bindings.bind(dim, size, where)
+            contradiction = context.bind(dim, size, where)
             if contradiction:
                 return f"dimension {position} is {size}, but {contradiction}"
         elif dim != size:

@@ -12,11 +12,15 @@ _NAMES_SHOWN = 4
 
 def render_depth(explanation: DepthExplanation, *, full: bool = True) -> str:
     """The explanation as text; ``full=False`` folds long groups."""
-    return "\n".join(_lines(explanation, full))
+    lines = list(_lines(explanation, full))
+    if any("…" in line for line in lines):
+        lines.append("  every name: pytest -vv")
+    return "\n".join(lines)
 
 
 def _lines(explanation: DepthExplanation, full: bool) -> Iterator[str]:
-    yield f"depth {explanation.depth} under {explanation.convention!r}: {explanation.rule}"
+    rule = explanation.rule[:1].lower() + explanation.rule[1:]
+    yield f"depth {explanation.depth} under {explanation.convention!r}: {rule}"
     yield "  counted:"
     for group, layers in groupby(explanation.counted, key=lambda layer: layer.group):
         members = list(layers)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pytest_archcheck.graph.depth import DepthExplanation
+from pytest_archcheck.graph.matching import Match
 from pytest_archcheck.invariants.base import Violation
 from pytest_archcheck.reports.depth import render_depth
+from pytest_archcheck.reports.match import render_match
 from pytest_archcheck.traces import Trace
 
 
@@ -38,7 +41,14 @@ def _lines(
         yield f"  found:    {violation.found}"
         if violation.why:
             yield f"  why:      {violation.why}"
-        if violation.depth is not None:
-            yield from (f"  {line}" for line in render_depth(violation.depth, full=full).splitlines())
+        yield from (f"  {line}" for line in _evidence(violation, full))
         if violation.advice:
             yield f"  do:       {violation.advice}"
+
+
+def _evidence(violation: Violation, full: bool) -> Sequence[str]:
+    if isinstance(violation.evidence, DepthExplanation):
+        return render_depth(violation.evidence, full=full).splitlines()
+    if isinstance(violation.evidence, Match):
+        return render_match(violation.evidence, full=full).splitlines()
+    return [f"  {line}" for line in violation.evidence]

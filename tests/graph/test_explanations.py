@@ -60,4 +60,5 @@ def test_the_folded_text_names_groups_and_shortcuts():
         "  left out:",
         "      3  projection shortcut, parallel to the longer path: "
         "layer2.0.downsample.0, layer3.0.downsample.0, layer4.0.downsample.0",
+        "  every name: pytest -vv",
     ]

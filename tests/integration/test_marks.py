@@ -102,7 +102,7 @@ def test_net():
 """,
     )
 
-    result.stdout.fnmatch_lines(["  why:      it is 3 under 'leaf-modules'"])
+    result.stdout.fnmatch_lines(["  why:      2 under 'paper', 3 under 'leaf-modules'"])
 
 
 def test_very_verbose_shows_every_layer(pytester):

@@ -1,0 +1,119 @@
+"""Which name of one model's state dict is which of another's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from itertools import zip_longest
+from typing import TypeVar
+
+from pytest_archcheck.errors import UsageError
+from pytest_archcheck.records import StateTensor
+from pytest_archcheck.traces import Trace
+
+T = TypeVar("T")
+Group = tuple[tuple[str, ...], tuple[str, ...]]
+"""The names of one tensor in the one model and in the other: several where it is tied."""
+
+
+class NameMapping(Mapping[str, str]):
+    """Each name of one model's state dict with its name in another's."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self._groups = tuple(groups)
+        self._names = {
+            name: others[min(place, len(others) - 1)]
+            for names, others in self._groups
+            for place, name in enumerate(names)
+        }
+
+    def __getitem__(self, name: str) -> str:
+        return self._names[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def rename(self, state: Mapping[str, T]) -> dict[str, T]:
+        """A state dict of the one model, or a part of it, under the names of the other.
+
+        The values are handed on as they are. A tied tensor comes under each of its names.
+
+        Raises:
+            UsageError: a name is none of the one model's.
+        """
+        for name in state:
+            if name not in self._names:
+                near = get_close_matches(name, self._names, n=1)
+                hint = f"; the nearest is {near[0]!r}" if near else ""
+                other = (
+                    "; it is a name of the other model: use mapping.inverse" if name in self.inverse else hint
+                )
+                raise UsageError(f"{name!r} is no name of the model that this mapping renames from{other}")
+        renamed: dict[str, T] = {}
+        for names, others in self._groups:
+            value = next((state[name] for name in names if name in state), _MISSING)
+            if value is not _MISSING:
+                renamed |= dict.fromkeys(others, value)  # type: ignore[arg-type]
+        return renamed
+
+    @property
+    def inverse(self) -> NameMapping:
+        """The mapping the other way round."""
+        return NameMapping([(others, names) for names, others in self._groups])
+
+    def __repr__(self) -> str:
+        return f"NameMapping({self._names!r})"
+
+
+_MISSING = object()
+
+
+def map_names(
+    trace: Trace, reference: Trace, pairs: Mapping[str, str]
+) -> tuple[NameMapping, list[tuple[str, str, str, str, str]]]:
+    """The mapping that pairs of tensors give, and the tensors that no call uses and that have no counterpart.
+
+    Tensors that no call uses are paired in order where they are alike. Each of the others comes as layer, layer of the
+    reference, attribute, found and expected.
+    """
+    tied = [_tied(trace), _tied(reference)]
+    groups = [(tied[0][one], tied[1][other]) for one, other in pairs.items() if one in tied[0]]
+    idle = [_idle(trace, set(pairs)), _idle(reference, set(pairs.values()))]
+    differences: list[tuple[str, str, str, str, str]] = []
+    for one, other in zip_longest(*idle):
+        if one is not None and other is not None and _kind(one) == _kind(other):
+            groups.append((tied[0][one.name], tied[1][other.name]))
+        else:
+            names = [tensor.name if tensor is not None else "" for tensor in (one, other)]
+            kinds = [_kind(tensor) if tensor is not None else "absent" for tensor in (one, other)]
+            differences.append((names[0], names[1], "not used by any call:", kinds[0], kinds[1]))
+    return NameMapping(groups), differences
+
+
+def _tied(trace: Trace) -> dict[str, tuple[str, ...]]:
+    """The saved names of each tensor, by its first name."""
+    groups: dict[str, tuple[str, ...]] = {}
+    for tensor in trace.state:
+        if tensor.kind in ("param", "buffer") and tensor.saved:
+            first = tensor.tied_to or tensor.name
+            groups[first] = (*groups.get(first, ()), tensor.name)
+    return groups
+
+
+def _idle(trace: Trace, used: set[str]) -> list[StateTensor]:
+    return [
+        tensor
+        for tensor in trace.state
+        if tensor.kind in ("param", "buffer")
+        and tensor.saved
+        and tensor.tied_to is None
+        and tensor.name not in used
+    ]
+
+
+def _kind(tensor: StateTensor) -> str:
+    trained = "" if tensor.trainable or tensor.kind != "param" else " frozen"
+    return f"{tensor.kind} {tensor.spec.dtype} {list(tensor.spec.shape)}{trained}"
