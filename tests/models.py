@@ -18,9 +18,10 @@ _OPTIONS = {
 }
 
 
-def builder(name):
+def builder(name, **options):
     """A factory for one of torchvision's classification models, without weights."""
-    return functools.partial(torchvision.models.get_model, name, weights=None, **_OPTIONS.get(name, {}))
+    options = _OPTIONS.get(name, {}) | options
+    return functools.partial(torchvision.models.get_model, name, weights=None, **options)
 
 
 def image(name, batch=1):
@@ -30,6 +31,6 @@ def image(name, batch=1):
 
 
 @functools.cache
-def recorded(name: str) -> Trace:
+def recorded(name: str, **options: bool) -> Trace:
     """The trace of one of torchvision's classification models."""
-    return trace(builder(name), image(name))
+    return trace(builder(name, **options), image(name))
