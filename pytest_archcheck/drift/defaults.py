@@ -15,12 +15,15 @@ def _conv(n: int) -> dict[str, Value]:
     return {
         "stride": (1,) * n,
         "padding": (0,) * n,
-        "output_padding": (0,) * n,
         "dilation": (1,) * n,
         "groups": 1,
         "bias": True,
         "padding_mode": "zeros",
     }
+
+
+def _transposed(n: int) -> dict[str, Value]:
+    return {**_conv(n), "output_padding": (0,) * n}
 
 
 def _max_pool(n: int) -> dict[str, Value]:
@@ -33,12 +36,8 @@ def _max_pool(n: int) -> dict[str, Value]:
 
 
 def _avg_pool(n: int) -> dict[str, Value]:
-    return {
-        "padding": (0,) * n,
-        "ceil_mode": False,
-        "count_include_pad": True,
-        "divisor_override": None,
-    }
+    defaults: dict[str, Value] = {"padding": (0,) * n, "ceil_mode": False, "count_include_pad": True}
+    return defaults if n == 1 else {**defaults, "divisor_override": None}
 
 
 _BATCH_NORM: dict[str, Value] = {
@@ -66,7 +65,7 @@ _DROPOUTS = "Dropout Dropout1d Dropout2d Dropout3d AlphaDropout FeatureAlphaDrop
 
 DEFAULTS: Mapping[str, Mapping[str, Value]] = {
     **{f"Conv{n}d": _conv(n) for n in (1, 2, 3)},
-    **{f"ConvTranspose{n}d": _conv(n) for n in (1, 2, 3)},
+    **{f"ConvTranspose{n}d": _transposed(n) for n in (1, 2, 3)},
     **{f"MaxPool{n}d": _max_pool(n) for n in (1, 2, 3)},
     **{f"AvgPool{n}d": _avg_pool(n) for n in (1, 2, 3)},
     **{f"AdaptiveMaxPool{n}d": {"return_indices": False} for n in (1, 2, 3)},

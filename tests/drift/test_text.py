@@ -31,6 +31,12 @@ def test_a_text_reads_back_to_an_equal_trace(name):
         original.depth(c) for c in ("paper", "leaf-modules", "weighted")
     ]
     assert [call.inputs for call in back.calls] == [call.inputs for call in original.calls]
+    assert [dict(layer.config) for layer in back.layers] == [dict(layer.config) for layer in original.layers]
+    assert back.blocks == original.blocks
+    assert back.shortcuts == original.shortcuts
+    assert back.branches == original.branches
+    assert back.receptive_field() == original.receptive_field()
+    assert back.same_as(original).mapping == original.same_as(back).mapping
 
 
 def test_a_reviewer_can_read_it():

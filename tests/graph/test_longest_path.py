@@ -26,16 +26,29 @@ def depth(forward, convention="paper"):
 
 
 def test_matlabs_three_examples():
-    """MATLAB's definition: a logistic regression is 1, a two-layer MLP 2, a residual net its longest path."""
+    """MATLAB's definition: a logistic regression is 1, a two-layer MLP 2, a residual net its longest path.
 
-    def residual(self, x):
-        x = self.b(self.a(x)) + x
-        x = self.d(self.c(x)) + self.e(x)
-        return self.f(self.f(x))
+    The residual net has 8 linear layers, of which 6 lie in sequence.
+    """
+
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for name in "abcdefgh":
+                setattr(self, name, nn.Linear(4, 4))
+
+        def forward(self, x):
+            x = self.a(x)
+            x = self.c(self.b(x).relu()) + self.g(x)
+            x = self.e(self.d(x).relu()) + self.h(x)
+            return self.f(x)
+
+    residual = trace(Residual(), (2, 4))
 
     assert depth(lambda self, x: self.a(x).sigmoid()) == 1
     assert depth(lambda self, x: self.b(self.a(x).relu())) == 2
-    assert depth(residual) == 6
+    assert residual.depth("paper") == 6
+    assert residual.depth("weighted") == 8
 
 
 def test_a_branch_in_parallel_does_not_add():
@@ -136,6 +149,93 @@ def test_a_functional_convolution_counts():
     assert functional.depth("paper") == 2
     assert functional.depth("convolutions") == 1
     assert functional.macs == 6 * 6 * 8 * 27 + 80
+
+
+def test_a_sum_in_place_continues_the_path():
+    def forward(self, x):
+        y = self.a(x)
+        y += self.c(self.b(x))
+        y.mul_(2)
+        return self.d(y)
+
+    assert depth(forward) == 3
+
+
+def test_a_path_goes_through_reshapes_indices_and_splits():
+    def forward(self, x):
+        y = self.a(x).reshape(4, 2).t().reshape(2, 4)
+        first, second = torch.split(self.b(y), 2, dim=1)
+        return self.c(torch.cat([second, first], 1))[:, [1, 0, 3, 2]]
+
+    assert depth(forward) == 3
+
+
+def test_a_loop_counts_every_turn_and_a_shared_layer_every_call():
+    def forward(self, x):
+        for _ in range(5):
+            x = self.b(self.a(x))
+        return x
+
+    assert depth(forward) == 10
+    assert depth(forward, "weighted") == 2
+
+
+def test_a_write_into_a_slice_joins_both():
+    """Half of the result comes from one layer, half from two."""
+
+    def forward(self, x):
+        y = torch.zeros_like(x)
+        y[:, :2] = self.a(x)[:, :2]
+        y[:, 2:] = self.c(self.b(x))[:, 2:]
+        return self.d(y)
+
+    assert depth(forward) == 3
+
+
+def test_a_write_into_one_piece_is_no_source_of_another():
+    """Both halves share their memory; what is written to the second does not reach the first."""
+
+    def forward(self, x):
+        first, second = x.clone().chunk(2, dim=0)
+        second.add_(self.c(self.b(self.a(second))))
+        return self.d(first)
+
+    assert depth(forward) == 1
+
+
+def test_a_write_through_a_view_reaches_the_whole():
+    def forward(self, x):
+        y = x.clone()
+        y[0].add_(self.b(self.a(x))[1])
+        return self.c(y)
+
+    assert depth(forward) == 3
+
+
+def test_asking_for_a_shape_carries_no_data():
+    """``zeros_like(x)`` and ``expand_as(x)`` want the shape of ``x``, not its values."""
+
+    def forward(self, x):
+        hidden = self.b(self.a(x))
+        return self.c(x[:1].expand_as(hidden)) + torch.zeros_like(hidden)
+
+    assert depth(forward) == 1
+
+
+def test_a_cell_called_as_a_function_counts_once():
+    class Cells(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w_ih, self.w_hh = nn.Parameter(torch.zeros(12, 4)), nn.Parameter(torch.zeros(12, 4))
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x):
+            state = x[0]
+            for step in x:
+                state = torch.gru_cell(step, state, self.w_ih, self.w_hh)
+            return self.head(state)
+
+    assert trace(Cells(), (5, 2, 4)).depth("paper") == 2
 
 
 def test_a_deep_chain_needs_no_recursion():

@@ -42,6 +42,42 @@ WRONG_MARKS = {
         '@arch(Net, inputs=IMAGE)\n@arch_layers(Conv2d="two")',
         "Conv2d='two': a number of layers is a whole number",
     ),
+    "stages that are no row": (
+        "@arch(Net, inputs=IMAGE)\n@arch_stages(16)",
+        "@arch_stages(16): stages are numbers of blocks, as in (3, 4, 6, 3), not 16",
+    ),
+    "a stage without blocks": (
+        "@arch(Net, inputs=IMAGE)\n@arch_stages((3, 0))",
+        "stages are numbers of blocks, as in (3, 4, 6, 3), not (3, 0)",
+    ),
+    "no shortcuts stated": (
+        "@arch(Net, inputs=IMAGE)\n@arch_shortcuts()",
+        "@arch_shortcuts(): nothing is stated; write kinds and numbers, as in identity=12, projection=4",
+    ),
+    "shortcuts of another kind": (
+        "@arch(Net, inputs=IMAGE)\n@pytest.mark.arch_shortcuts(skip=2)",
+        "@arch_shortcuts(skip=2): got an unexpected keyword argument 'skip'; write @arch_shortcuts(",
+    ),
+    "shortcuts that are no number": (
+        "@arch(Net, inputs=IMAGE)\n@arch_shortcuts(identity=True)",
+        "identity=True: a number of shortcuts is a whole number",
+    ),
+    "a receptive field that is no number": (
+        "@arch(Net, inputs=IMAGE)\n@arch_receptive_field('427')",
+        "size is a number of input positions, as in 427 or (427, 427), not '427'",
+    ),
+    "a stride that is none": (
+        "@arch(Net, inputs=IMAGE)\n@arch_receptive_field(3, stride=0)",
+        "stride is a number of input positions, as in 427 or (427, 427), not 0",
+    ),
+    "a layer that is no name": (
+        "@arch(Net, inputs=IMAGE)\n@arch_receptive_field(3, at=4)",
+        "at is the name of a layer, not 4",
+    ),
+    "a reference that is none": (
+        "@arch(Net, inputs=IMAGE)\n@arch_same_as(18)",
+        "a reference is a model, a function that builds one, a Trace or the path of an .arch file, not 18",
+    ),
     "an unknown keyword": (
         "@arch(Net, inputs=IMAGE)\n@pytest.mark.arch_size(1, tolerance=2)",
         "@arch_size(1, tolerance=2): got an unexpected keyword argument 'tolerance'; write @arch_size(",
