@@ -102,7 +102,7 @@ def arch_receptive_field(
 
 
 def arch_same_as(reference: Any, /) -> pytest.MarkDecorator:
-    """The architecture of a model, factory, ``Trace`` or ``.arch`` file, up to names; see ``graph.matching``."""
+    """The architecture of a model, factory, ``Trace`` or ``.arch`` file, up to names; see ``matching.compare``."""
     return pytest.mark.arch_same_as.with_args(reference)
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from pytest_archcheck.graph.branches import AuxiliaryHead, Branch
     from pytest_archcheck.graph.dataflow import Graph
     from pytest_archcheck.graph.depth import DepthExplanation
-    from pytest_archcheck.graph.matching import Match
     from pytest_archcheck.graph.receptive import ReceptiveField
     from pytest_archcheck.graph.shortcuts import Shortcut
+    from pytest_archcheck.matching.compare import Match
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,8 +229,8 @@ class Trace:
         return call.id
 
     def same_as(self, reference: Trace) -> Match:
-        """Whether two models have the same architecture up to names; see ``graph.matching``."""
-        from pytest_archcheck.graph.matching import match
+        """Whether two models have the same architecture up to names; see ``matching.compare``."""
+        from pytest_archcheck.matching.compare import match
 
         return match(self, reference)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pytest_archcheck.graph.matching import Match
+from pytest_archcheck.matching.compare import Match
 
 _SHOWN = 10
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from pytest_archcheck.graph.layouts import Layout, contiguous, moves
-from pytest_archcheck.graph.spellings import Spelled, spelled
+from pytest_archcheck.matching.spellings import Spelled, spelled
 from pytest_archcheck.records import Call, LayerCall, Op, Ref, input_refs
 from pytest_archcheck.traces import Trace
 

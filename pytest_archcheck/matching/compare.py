@@ -12,10 +12,10 @@ from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from math import prod
 
-from pytest_archcheck.graph.colours import Colours
-from pytest_archcheck.graph.names import NameMapping, map_names
-from pytest_archcheck.graph.normal import NormalForm, Operand, Vertex, normal_form
-from pytest_archcheck.graph.spellings import default_of
+from pytest_archcheck.matching.colours import Colours
+from pytest_archcheck.matching.names import NameMapping, map_names
+from pytest_archcheck.matching.normal import NormalForm, Operand, Vertex, normal_form
+from pytest_archcheck.matching.spellings import default_of
 from pytest_archcheck.traces import Trace
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from functools import cached_property
 
-from pytest_archcheck.graph.normal import NormalForm, Operand
+from pytest_archcheck.matching.normal import NormalForm, Operand
 
 ROUNDS = 6
 """How many calls down the stream a vertex is looked at, to choose between equals in unequal models."""

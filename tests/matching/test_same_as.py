@@ -8,7 +8,7 @@ import torchvision
 from torch import nn
 
 from pytest_archcheck import Trace, UsageError, spec, trace
-from tests.graph.pairs import (
+from tests.matching.pairs import (
     ClassicUNet,
     LanguageModel,
     LoopUNet,
