@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from pytest_archcheck.graph.dataflow import Graph
+from pytest_archcheck.graph.dataflow import Edge, Graph
 from pytest_archcheck.graph.layouts import contiguous, moves
 from pytest_archcheck.graph.windows import Window, windows_of
 from pytest_archcheck.records import Call, LayerCall, Op
@@ -83,7 +83,7 @@ def _states(graph: Graph, last: int) -> list[_State]:
             states.append(_Field((), (), (), index))
             continue
         operands = [
-            (states[edge.source], edge.position)
+            (_taken(graph, states[edge.source], edge), edge.position)
             for edge in node.edges
             if (index, edge.position) not in graph.gates and graph.nodes[edge.source].on_data
         ]
@@ -91,6 +91,15 @@ def _states(graph: Graph, last: int) -> list[_State]:
         after = [_after(call, index, state, position, len(known)) for state, position in known]
         states.append(_widest(after))
     return states
+
+
+def _taken(graph: Graph, state: _State, edge: Edge) -> _State:
+    """The state of one of a call's results; the base of a view that was written to has axes of its own."""
+    call = graph.nodes[edge.source].call
+    if call is None or edge.index == 0 or not isinstance(state, _Field):
+        return state
+    ranks = {len(call.outputs[index].shape) for index in (0, edge.index)}
+    return state if len(ranks) == 1 else _Ended(state, edge.source)
 
 
 def _widest(states: Sequence[_Field | _Ended]) -> _State:

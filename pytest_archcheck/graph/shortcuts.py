@@ -2,7 +2,9 @@
 
 A sum of two tensors is residual when the shorter of the two paths into it is a plain chain of calls that begins at a
 tensor on the longer one (the fork), and the longer one does more work from there: it holds more weighted layers, or
-pooling, attention or a product of data. Kinds, after the ResNet paper (arXiv 1512.03385, options A and B):
+pooling, attention or a product of data. Where the shorter one is a network of its own (it has an activation after a
+weighted layer, as the feed-forward beside GPT-J's attention), the two are parallel and there is no shortcut. Kinds,
+after the ResNet paper (arXiv 1512.03385, options A and B):
 
 * ``identity``: the shape stays, and the path holds no weighted layer;
 * ``projection``: the path holds a weighted layer;
@@ -15,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_archcheck.graph.dataflow import Graph
-from pytest_archcheck.graph.weights import mixes, takes_part
+from pytest_archcheck.graph.weights import is_activation, mixes, takes_part
 from pytest_archcheck.records import LayerCall, Op
 
 KINDS = ("identity", "projection", "padding", "resampled")
@@ -58,6 +60,8 @@ def _shortcut(graph: Graph, index: int) -> Shortcut | None:
     if fork is None:
         return None
     path = chain[:fork][::-1]
+    if not _is_linear(graph, path):
+        return None
     layers = tuple(graph.nodes[i].id for i in path)
     return Shortcut(_kind(graph, path, index, short), node.id, graph.nodes[chain[fork]].id, layers)
 
@@ -99,6 +103,13 @@ def _fork(graph: Graph, chain: list[int], user: int, long: int) -> int | None:
 def _works(graph: Graph, index: int) -> bool:
     node = graph.nodes[index]
     return node.call is not None and (bool(node.key) or mixes(node.call))
+
+
+def _is_linear(graph: Graph, path: list[int]) -> bool:
+    """Whether no activation comes after a weighted layer."""
+    first = next((place for place, index in enumerate(path) if graph.nodes[index].key), len(path))
+    calls = (graph.nodes[index].call for index in path[first:])
+    return not any(call is not None and is_activation(call) for call in calls)
 
 
 def _same_data(graph: Graph, fork: int, *users: int) -> bool:

@@ -30,6 +30,10 @@ _PRODUCT_OPS = {
     "tensordot",
 }
 _ATTENTION_OPS = {"scaled_dot_product_attention", "multi_head_attention_forward"}
+_ACTIVATIONS = set(
+    "relu relu6 leakyrelu prelu rrelu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid tanh "
+    "softplus softsign logsigmoid glu softmax".split()
+)
 _NEW = {"new_zeros", "new_ones", "new_empty", "new_full"}
 _AS = {"expand_as", "view_as", "reshape_as", "type_as"}
 
@@ -78,6 +82,12 @@ def is_pooling(call: Call) -> bool:
     """Whether a call pools, as a module or as a function."""
     name = call.module.layer if isinstance(call, LayerCall) else call.function
     return "Pool" in name or "_pool" in name
+
+
+def is_activation(call: Call) -> bool:
+    """Whether a call is an elementwise non-linearity, as a module or as a function."""
+    name = call.module.layer if isinstance(call, LayerCall) else call.function
+    return name.lower().replace("_", "") in _ACTIVATIONS
 
 
 def is_recurrent_cell(call: Call) -> bool:

@@ -122,6 +122,23 @@ def test_branches_of_equal_length_are_parallel():
     assert shortcuts(lambda net, x: net.a(x) + net.b(x)) == []
 
 
+def test_a_network_beside_another_is_parallel():
+    """GPT-J and GPT-NeoX add attention and feed-forward; the shorter of the two is no projection."""
+
+    def forward(net, x):
+        beside = net.b(net.a(x).relu())
+        return x + (net.c(net.c(net.c(x))) + beside)
+
+    assert [(kind, start) for kind, start, *_ in shortcuts(forward)] == [("identity", "in:x")]
+
+
+def test_a_projection_may_be_activated_before_its_layer():
+    """Pre-activation (arXiv 1603.05027), and dual path networks (1707.01629)."""
+    found = shortcuts(lambda net, x: net.wide2(net.wide(x)) + net.project(x.relu()))
+
+    assert [(kind, layers) for kind, _, _, layers in found] == [("projection", (":relu", "project"))]
+
+
 def test_pieces_of_a_split_carry_other_data():
     """Res2Net (arXiv 1904.01169) adds one piece's convolution to the next piece."""
 
