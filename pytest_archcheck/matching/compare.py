@@ -8,55 +8,15 @@ parameters pair one to one, and the outputs pair in order. What cannot be paired
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
-from math import prod
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any
 
 from pytest_archcheck.matching.colours import Colours
-from pytest_archcheck.matching.names import NameMapping, map_names
+from pytest_archcheck.matching.names import map_names
 from pytest_archcheck.matching.normal import NormalForm, Operand, Vertex, normal_form
-from pytest_archcheck.matching.spellings import default_of
+from pytest_archcheck.matching.pairs import Pairs
+from pytest_archcheck.matching.results import Difference, Match
 from pytest_archcheck.traces import Trace
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """A place where two models differ: ``layer`` of the one, ``reference`` of the other; ``""`` where there is none."""
-
-    layer: str
-    reference: str
-    attribute: str
-    found: str
-    expected: str
-
-    def __str__(self) -> str:
-        place = (
-            self.layer if self.layer == self.reference else f"{self.layer or '–'} ↔ {self.reference or '–'}"
-        )
-        return f"{place}: {self.attribute} {self.found}, in the reference {self.expected}"
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """The comparison of two models up to names; true where they have the same architecture.
-
-    ``mapping`` gives each name of the state dict its name in the reference, and is ``None`` where they differ.
-    ``differences`` are in order of execution, and where the structure differs the first of it. ``ambiguous`` are groups
-    of calls that could be paired otherwise as well (identical branches); they are paired in order of execution.
-    """
-
-    differences: tuple[Difference, ...]
-    mapping: NameMapping | None
-    ambiguous: tuple[tuple[str, ...], ...]
-
-    def __bool__(self) -> bool:
-        return not self.differences
-
-    def __str__(self) -> str:
-        from pytest_archcheck.reports.match import render_match
-
-        return render_match(self)
-
 
 _Place = tuple[tuple[int, int, str, str], ...]
 
@@ -80,9 +40,8 @@ class _Matching:
         self.traces = (trace, reference)
         self.first, self.second = normal_form(trace), normal_form(reference)
         self.colours = Colours(self.first, self.second)
-        self.pairs: dict[int, int] = {}
-        self.taken: dict[int, int] = {}
-        self.differences: list[Difference] = []
+        self.pairs = Pairs(self.first, self.second, self.colours)
+        self.differences = self.pairs.differences
         self.ambiguous: list[tuple[str, ...]] = []
         self.structural = False
         self.by_place: dict[Hashable, list[int]] = defaultdict(list)
@@ -101,35 +60,42 @@ class _Matching:
                 self._call(at, vertex)
         self._rest()
         self._outputs()
+        self._unknown()
         mapping = None
         if not self.differences:
-            state = {self.first.vertices[a].name: self.second.vertices[b].name for a, b in self.pairs.items()}
+            state = {
+                self.first.vertices[a].name: self.second.vertices[b].name for a, b in self.pairs.other.items()
+            }
             mapping, unused = map_names(*self.traces, state)
             self.differences += [Difference(*parts) for parts in unused]
-        return Match(tuple(self.differences), None if self.differences else mapping, tuple(self.ambiguous))
+        elif self.structural:
+            self._sizes()
+        by_shape = tuple(v.name for v in self.first.vertices if v.settings.get("saved") == "False")
+        mapping = None if self.differences else mapping
+        return Match(tuple(self.differences), mapping, tuple(self.ambiguous), by_shape)
 
     # -- pairing -----------------------------------------------------------------------------------
 
     def _mode(self) -> None:
         modes = ["train" if trace.training else "eval" for trace in self.traces]
         if modes[0] != modes[1]:
-            self._differ("the model", "the model", "mode", modes[0], modes[1])
+            self.pairs.differ("the model", "the model", "mode", modes[0], modes[1])
 
     def _inputs(self) -> None:
         inputs = [[v for v in form.vertices if v.kind == "input"] for form in (self.first, self.second)]
         if len(inputs[0]) != len(inputs[1]):
-            self._differ("the model", "the model", "inputs", *(str(len(side)) for side in inputs))
+            self.pairs.differ("the model", "the model", "inputs", *(str(len(side)) for side in inputs))
         for at, (one, other) in enumerate(zip(*inputs, strict=False)):
-            self._pair(at, at)
-            self._settings(one, other)
+            self.pairs.pair(at, at)
+            self.pairs.settings(one, other)
 
     def _call(self, at: int, vertex: Vertex) -> None:
-        place = self._place(self.first, vertex, self.pairs)
+        place = self._place(self.first, vertex, self.pairs.other)
         if place is None:
             return  # follows from a difference above
         other: int | None = None
         for wanted in (place, _sources(place)):
-            free = [other for other in self.by_place.get(wanted, ()) if other not in self.taken]
+            free = [other for other in self.by_place.get(wanted, ()) if other not in self.pairs.one]
             other = self._choice(at, [i for i in free if self.second.vertices[i].function == vertex.function])
             if other is not None:
                 break
@@ -138,10 +104,8 @@ class _Matching:
             if other is None:
                 self._structure(vertex, free)
                 return
-        self._pair(at, other)
-        self._settings(vertex, self.second.vertices[other])
-        self._arrangement(vertex, self.second.vertices[other])
-        self._parameters(vertex, self.second.vertices[other])
+        self.pairs.pair(at, other)
+        self.pairs.compare(vertex, self.second.vertices[other])
 
     def _choice(self, at: int, candidates: list[int]) -> int | None:
         """The candidate that is used most alike; among equals the first in order of execution."""
@@ -170,10 +134,6 @@ class _Matching:
         users = self.colours.users(form, at)
         return sorted((form.vertices[user].function if user >= 0 else "", o.role) for user, o in users)
 
-    def _pair(self, at: int, other: int) -> None:
-        self.pairs[at] = other
-        self.taken[other] = at
-
     @staticmethod
     def _place(form: NormalForm, vertex: Vertex, pairs: dict[int, int] | None) -> _Place | None:
         """What a computation takes of inputs and of other computations; ``None`` where that is not paired."""
@@ -192,84 +152,56 @@ class _Matching:
 
     # -- differences -------------------------------------------------------------------------------
 
-    def _differ(self, layer: str, reference: str, attribute: str, found: str, expected: str) -> None:
-        self.differences.append(Difference(layer, reference, attribute, found, expected))
-
-    def _settings(self, one: Vertex, other: Vertex) -> None:
-        if one.function != other.function:
-            self._differ(one.name, other.name, "computes", one.function, other.function)
-            return
-        for key in dict.fromkeys((*one.settings, *other.settings)):
-            values = [vertex.settings.get(key) or default_of(one.function, key) for vertex in (one, other)]
-            if values[0] != values[1]:
-                self._differ(one.name, other.name, key, values[0], values[1])
-
-    def _arrangement(self, one: Vertex, other: Vertex) -> None:
-        """Elements in another order."""
-        sides = [
-            [o for o in vertex.operands if form.vertices[o.source].kind != "state"]
-            for form, vertex in ((self.first, one), (self.second, other))
-        ]
-        if one.commutative:
-            sides[0].sort(key=lambda o: (self.pairs[o.source], o.index, o.layout))
-            sides[1].sort(key=lambda o: (o.source, o.index, o.layout))
-        for first, second in zip(*sides, strict=False):
-            self._order(one, other, first, second)
-
-    def _order(self, one: Vertex, other: Vertex, first: Operand, second: Operand) -> None:
-        """Elements in another order, where that does not follow from another shape before."""
-        if first.layout != second.layout and prod(first.behind) == prod(second.behind):
-            self._differ(one.name, other.name, f"elements of {first.role}", first.layout, second.layout)
-
-    def _parameters(self, one: Vertex, other: Vertex) -> None:
-        """Pair the tensors of the state that two paired computations take."""
-        mine, theirs = (
-            [o for o in vertex.operands if form.vertices[o.source].kind == "state"]
-            for form, vertex in ((self.first, one), (self.second, other))
-        )
-        roles = [[o.role for o in side] for side in (mine, theirs)]
-        if len(mine) != len(theirs) or (roles[0] != roles[1] and not one.commutative):
-            shown = [", ".join(side) or "none" for side in roles]
-            self._differ(one.name, other.name, "parameters", shown[0], shown[1])
-            return
-        for first, second in zip(mine, theirs, strict=True):
-            self._tensor(one, other, first, second)
-
-    def _tensor(self, one: Vertex, other: Vertex, first: Operand, second: Operand) -> None:
-        tensors = self.first.vertices[first.source], self.second.vertices[second.source]
-        known, owner = self.pairs.get(first.source), self.taken.get(second.source)
-        if known is None and owner is None:
-            self._pair(first.source, second.source)
-            for key in tensors[0].settings:
-                values = [tensor.settings[key] for tensor in tensors]
-                if values[0] != values[1]:
-                    self._differ(tensors[0].name, tensors[1].name, key, values[0], values[1])
-            if tensors[0].function != tensors[1].function:
-                self._differ(tensors[0].name, tensors[1].name, "kind", *(t.function for t in tensors))
-        elif known != second.source:
-            shared = [
-                f"shared with {vertex.name}" if is_known else f"its own ({vertex.name})"
-                for vertex, is_known in zip(tensors, (known is not None, owner is not None), strict=True)
-            ]
-            self._differ(one.name, other.name, first.role, shared[0], shared[1])
-        self._order(one, other, first, second)
-
     def _structure(self, vertex: Vertex, free: list[int]) -> None:
         """The first place where the structure differs; what comes after it follows."""
         if self.structural:
             return
         self.structural = True
-        others = [self.second.vertices[i] for i in free]
+        place = self._place(self.first, vertex, self.pairs.other)
+        turned = self._turned(vertex, place)
+        if turned is not None:
+            sides = (self.first, vertex), (self.second, turned)
+            mine, theirs = (self._operands(form, v) for form, v in sides)
+            if mine == theirs:
+                mine, theirs = (
+                    ", ".join(f"{o.role} {self._name(form, o)}" for o in v.operands) for form, v in sides
+                )
+            self.pairs.differ(vertex.name, turned.name, "operands", mine, theirs)
+            return
+        others = [self.second.vertices[i] for i in free] or list(self._waiting())
         after = self._operands(self.first, vertex)
         there = "; ".join(dict.fromkeys(f"{other.function} ({other.name})" for other in others[:3]))
         where = f"after {after}"
-        self._differ(
+        self.pairs.differ(
             vertex.name,
             others[0].name if others else "",
             where,
             vertex.function,
             there or "nothing of the kind",
         )
+
+    def _turned(self, vertex: Vertex, place: _Place | None) -> Vertex | None:
+        """The same function on the same operands in another order."""
+        wanted = sorted(_sources(place)[1:], key=str)
+        for at, other in enumerate(self.second.vertices):
+            if at in self.pairs.one or other.function != vertex.function or other.kind != "call":
+                continue
+            found = [(s, i) for s, i, *_ in self._place(self.second, other, None) or ()]
+            if sorted(found, key=str) == sorted(((s, i) for s, i, _ in wanted), key=str):
+                return other
+        return None
+
+    def _waiting(self) -> Iterator[Vertex]:
+        """The first computation of the reference that nothing was paired with, where all that it takes was."""
+        for at, vertex in enumerate(self.second.vertices):
+            sources = [o.source for o in vertex.operands if self.second.vertices[o.source].kind != "state"]
+            if (
+                vertex.kind == "call"
+                and at not in self.pairs.one
+                and all(s in self.pairs.one for s in sources)
+            ):
+                yield vertex
+                return
 
     def _operands(self, form: NormalForm, vertex: Vertex) -> str:
         data = (o for o in vertex.operands if form.vertices[o.source].kind != "state")
@@ -283,28 +215,49 @@ class _Matching:
         """Computations of the reference that nothing was paired with, where all that they take was."""
         if self.structural:
             return
-        for at, vertex in enumerate(self.second.vertices):
-            sources = [o.source for o in vertex.operands if self.second.vertices[o.source].kind != "state"]
-            if vertex.kind == "call" and at not in self.taken and all(s in self.taken for s in sources):
-                after = self._operands(self.second, vertex)
-                self._differ("", vertex.name, f"after {after}", "nothing of the kind", vertex.function)
-                return
+        for vertex in self._waiting():
+            after = self._operands(self.second, vertex)
+            self.pairs.differ("", vertex.name, f"after {after}", "nothing of the kind", vertex.function)
 
     def _outputs(self) -> None:
         mine, theirs = self.first.outputs, self.second.outputs
         if len(mine) != len(theirs):
-            self._differ("the model", "the model", "outputs", str(len(mine)), str(len(theirs)))
+            self.pairs.differ("the model", "the model", "outputs", str(len(mine)), str(len(theirs)))
         for one, other in zip(mine, theirs, strict=False):
-            paired = self.pairs.get(one.source)
+            paired = self.pairs.other.get(one.source)
+            if paired is None and other.source not in self.pairs.one and self._is_state(one, other):
+                self.pairs.state(one.source, other.source)
+                paired = other.source
             mine_by, theirs_by = self.first.vertices[one.source], self.second.vertices[other.source]
             if paired == other.source and one.index == other.index:
-                self._order(mine_by, theirs_by, one, other)
+                self.pairs.order(mine_by, theirs_by, one, other)
             elif paired is not None or not self.structural:
                 made = f"made by {mine_by.name}", f"made by {theirs_by.name}"
-                self._differ(mine_by.name, theirs_by.name, one.role, *made)
+                self.pairs.differ(mine_by.name, theirs_by.name, one.role, *made)
+
+    def _is_state(self, one: Operand, other: Operand) -> bool:
+        ends = self.first.vertices[one.source], self.second.vertices[other.source]
+        return all(vertex.kind == "state" for vertex in ends)
+
+    def _unknown(self) -> None:
+        """What no recorded call made cannot be shown to be the same."""
+        for form, trace in ((self.first, "layer"), (self.second, "reference")):
+            for vertex in form.vertices:
+                if vertex.function == "opaque":
+                    names = (vertex.name, "") if trace == "layer" else ("", vertex.name)
+                    self.pairs.differ(
+                        *names, "made by", "what was not recorded (opaque)", "something that can be compared"
+                    )
+
+    def _sizes(self) -> None:
+        """Another number of layers is said first: a lost block is more than its first layer."""
+        numbers = [str(trace.depth("weighted")) for trace in self.traces]
+        if numbers[0] != numbers[1]:
+            name = "the model"
+            self.differences.insert(0, Difference(name, name, "weighted layers", numbers[0], numbers[1]))
 
 
-def _sources(place: _Place | None) -> Hashable:
+def _sources(place: _Place | None) -> tuple[Any, ...]:
     """The place without the arrangement of elements."""
     assert place is not None
     return ("sources", *((source, index, role) for source, index, _, role in place))

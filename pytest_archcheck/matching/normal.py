@@ -62,6 +62,8 @@ class Vertex:
     function: str
     settings: dict[str, str]
     operands: tuple[Operand, ...] = ()
+    made: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    """Dtype and shape of its results: an argument may say them, or the dtype that it computes in."""
 
     @property
     def commutative(self) -> bool:
@@ -147,11 +149,18 @@ class _Builder:
                 return
         if isinstance(call, LayerCall) and call.type == "MultiheadAttention" and self._attention(call):
             return
-        said = spelled(call)
+        said = self._without_unused(call, spelled(call))
         if said.function == "dropout" and said.settings.get("p") in ("0", "0.0"):
             self.values[call.id, 0] = self._value(said.tensors[0][1])
             return
         self._compute(call, said)
+
+    def _without_unused(self, call: Call, said: Spelled) -> Spelled:
+        """Whether attention gives its weights does not matter where nobody takes them."""
+        if said.function != "MultiheadAttention" or Ref(call.id, 1) in self.used:
+            return said
+        kept = {k: v for k, v in said.settings.items() if k not in ("need_weights", "average_attn_weights")}
+        return Spelled(said.function, kept, said.tensors)
 
     def _compute(self, call: Call, said: Spelled) -> None:
         settings, tensors = said.settings, list(said.tensors)
@@ -164,7 +173,8 @@ class _Builder:
             self._operand(role, ref, None if ref.name in self.state and kept != _BROADCAST else kept)
             for role, ref in tensors
         )
-        at = self._add(Vertex("call", call.id, said.function, settings, operands))
+        made = tuple((spec.dtype, spec.shape) for spec in call.outputs)
+        at = self._add(Vertex("call", call.id, said.function, settings, operands, made))
         self._made(call.id, at, (spec.shape for spec in call.outputs))
 
     def _count_of(self, tensors: list[tuple[str, Ref]]) -> list[tuple[str, Ref]]:
@@ -194,7 +204,7 @@ class _Builder:
         projected = self._add(Vertex("call", call.id, "linear", {}, tuple(operands)))
         self.shapes[projected, 0] = (*call.output.shape[:2], 3 * width)
         size, settings = width // heads, {}
-        if call.config.get("dropout"):
+        if call.config.get("dropout") and self.training:
             settings["dropout_p"] = str(call.config["dropout"])
         row, step = (length * 3 * width, 3 * width) if batch_first else (3 * width, batch * 3 * width)
         parts = []
@@ -234,6 +244,8 @@ def _dimensions_that_matter(call: Call, said: Spelled) -> int | None:
     if said.function in _ELEMENTWISE:
         shapes = {spec.shape for spec in call.inputs}
         return 0 if shapes == {call.output.shape} else _BROADCAST
+    if said.function == "embedding":
+        return 0
     if said.function == "linear":
         return 1
     if said.function in ("layer_norm", "rms_norm"):

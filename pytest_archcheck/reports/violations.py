@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from pytest_archcheck.graph.depth import DepthExplanation
 from pytest_archcheck.invariants.base import Violation
-from pytest_archcheck.matching.compare import Match
+from pytest_archcheck.matching.results import Match
 from pytest_archcheck.reports.depth import render_depth
 from pytest_archcheck.reports.match import render_match
 from pytest_archcheck.traces import Trace
