@@ -95,7 +95,7 @@ def arch_shortcuts(
 
 
 def arch_receptive_field(
-    size: int | tuple[int, ...], *, stride: int | tuple[int, ...] | None = None, at: str | None = None
+    size: int | tuple[int, ...], *, stride: float | tuple[float, ...] | None = None, at: str | None = None
 ) -> pytest.MarkDecorator:
     """Input positions that one position of the last feature map sees, or one of the layer ``at``."""
     return pytest.mark.arch_receptive_field(size, stride=stride, at=at)

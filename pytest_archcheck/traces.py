@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_archcheck.graph.depth import DepthExplanation
     from pytest_archcheck.graph.receptive import ReceptiveField
     from pytest_archcheck.graph.shortcuts import Shortcut
-    from pytest_archcheck.matching.compare import Match
+    from pytest_archcheck.matching.results import Match
 
 
 @dataclass(frozen=True, eq=False)

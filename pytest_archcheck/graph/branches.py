@@ -55,17 +55,32 @@ def _branch(graph: Graph, start: int, end: str) -> Branch:
 def find_auxiliary_heads(graph: Graph) -> tuple[AuxiliaryHead, ...]:
     """The outputs that are made by calls which do not feed the main output, each with those calls.
 
-    A further output that is an intermediate result of the main path (a hidden state, a feature map) is no head.
+    A further output that is an intermediate result of the main path (a hidden state, a feature map) is no head. A call
+    that several heads share is listed with the first.
     """
     found: list[AuxiliaryHead] = []
+    known = set(graph.feeds_main_output)
     for output in graph.trace.outputs[1:]:
         index = graph.index.get(output.source.name)
         if index is None or index in graph.feeds_main_output:
             continue
-        own = sorted(graph.feeding([index]) - graph.feeds_main_output)
+        own = sorted(_reaching(graph, index, known))
+        known.update(own)
         layers = tuple(graph.nodes[i].id for i in own if graph.nodes[i].call is not None)
         found.append(AuxiliaryHead(output.path, output.source.name, layers))
     return tuple(found)
+
+
+def _reaching(graph: Graph, target: int, known: set[int]) -> set[int]:
+    """The nodes that a node is computed from, up to known ones."""
+    found: set[int] = set()
+    stack = [target]
+    while stack:
+        node = stack.pop()
+        if node not in known and node not in found:
+            found.add(node)
+            stack += [edge.source for edge in graph.nodes[node].edges]
+    return found
 
 
 def find_dead_ends(graph: Graph) -> tuple[str, ...]:

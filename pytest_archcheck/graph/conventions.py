@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from traceback import walk_tb
 from typing import TypeAlias
 
 from pytest_archcheck.errors import UsageError
@@ -37,6 +38,11 @@ class _Convention:
     def home(self) -> str:
         return f"{getattr(self.count, '__module__', '?')}.{getattr(self.count, '__qualname__', '?')}"
 
+    @property
+    def file(self) -> str:
+        """Where it is written: two conftests may both have a function of one name."""
+        return getattr(getattr(self.count, "__code__", None), "co_filename", "")
+
 
 def convention(name: str) -> Callable[[Rule], Rule]:
     """Register a project's own depth convention, as in a ``conftest.py``.
@@ -55,6 +61,7 @@ def convention(name: str) -> Callable[[Rule], Rule]:
     Raises:
         UsageError: the name is taken by another function, or the function has no docstring.
     """
+    _check_name(name)
 
     def register(count: Rule) -> Rule:
         _register(name, count)
@@ -71,19 +78,30 @@ def explain_depth(trace: Trace, name: str) -> DepthExplanation:
     """
     known_convention(name)
     chosen = _REGISTRY[name]
-    try:
-        items = list(chosen.count(trace))
-    except Exception as error:
-        if chosen.count in rules.RULES.values():
-            raise
-        raise UsageError(
-            f"the convention {name!r} ({chosen.home}) failed: {type(error).__name__}: {error}"
-        ) from error
+    items = _items(chosen, trace)
     weights = [_checked(item, chosen) for item in items if not isinstance(item, LeftOut)]
     parts = Parts(trace, [layer for layer, _ in weights])
     counted = tuple(Counted(layer, weight, parts.of(layer)) for layer, weight in weights)
     said = [item for item in items if isinstance(item, LeftOut)]
-    return DepthExplanation(name, chosen.rule, counted, left_out(trace, counted, said))
+    rest = left_out(trace, counted, said, through_gates=chosen.count is rules.RULES["longest-path"])
+    return DepthExplanation(name, chosen.rule, counted, rest)
+
+
+def _items(chosen: _Convention, trace: Trace) -> list[Item]:
+    if chosen.count in rules.RULES.values():
+        return list(chosen.count(trace))
+    try:
+        items = chosen.count(trace)
+        items = [items] if isinstance(items, str) else list(items)
+    except UsageError:
+        raise
+    except Exception as error:
+        *_, last = walk_tb(error.__traceback__)
+        where = f"{last[0].f_code.co_filename}:{last[1]}"
+        raise UsageError(
+            f"the convention {chosen.name!r} ({chosen.home}) failed: {type(error).__name__}: {error} ({where})"
+        ) from error
+    return items
 
 
 def known_convention(name: object) -> str:
@@ -124,10 +142,7 @@ def others_that_give(trace: Trace, depth: int) -> list[str]:
 
 
 def _register(name: str, count: Rule) -> None:
-    if not isinstance(name, str) or not name:
-        raise UsageError(
-            f"a convention is registered by a name, as in @convention('with-pooling'), not {name!r}"
-        )
+    _check_name(name)
     if not callable(count):
         raise UsageError(f"the convention {name!r} is a function of a trace, not {count!r}")
     rule = (getattr(count, "__doc__", None) or "").strip().partition("\n")[0]
@@ -137,9 +152,18 @@ def _register(name: str, count: Rule) -> None:
         )
     new = _Convention(name, rule.rstrip("."), count)
     known = _REGISTRY.setdefault(name, new)
-    if known.home != new.home:
-        raise UsageError(f"the convention {name!r} is {known.home} already; give {new.home} another name")
+    if (known.home, known.file) != (new.home, new.file):
+        taken, wanted = (f"{c.home} ({c.file})" if known.home == new.home else c.home for c in (known, new))
+        raise UsageError(f"the convention {name!r} is {taken} already; give {wanted} another name")
     _REGISTRY[name] = new
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not name:
+        shown = getattr(name, "__qualname__", repr(name))
+        raise UsageError(
+            f"a convention is registered by a name, as in @convention('with-pooling'), not {shown}"
+        )
 
 
 def _loaded(entry: EntryPoint) -> Rule:

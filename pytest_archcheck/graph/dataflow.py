@@ -16,6 +16,9 @@ from pytest_archcheck.graph.weights import (
 from pytest_archcheck.records import Call, LayerCall, Ref, input_refs
 from pytest_archcheck.traces import Trace
 
+_WEIGHTED = 1 << 32
+"""A weighted layer is more work than any number of calls that mix."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -50,7 +53,11 @@ class Graph:
         self.trace = trace
         self.nodes: list[Node] = [Node(f"in:{spec.path}", None, ()) for spec in trace.inputs]
         self.index: dict[str, int] = {node.id: index for index, node in enumerate(self.nodes)}
-        self._cells: set[str] = set()
+        self._carriers: dict[str, str] = {}
+        """What carries the weights of a tensor that does not depend on the input, by what made it."""
+        self._cells: list[frozenset[str]] = [frozenset()] * len(self.nodes)
+        """The recurrent cells before or in each node."""
+        self._modules = {module.name for module in trace.modules if module.is_torch}
         for call in trace.calls:
             if isinstance(call, LayerCall) and not call.atomic:
                 continue
@@ -67,11 +74,25 @@ class Graph:
         )
         on_data = [self._depends_on_input(ref) and read[i] for i, ref in enumerate(refs)]
         weight, key = weight_of(call, refs, on_data)
+        key = self._carrier(key)
         convolution = bool(weight) and is_convolution(call)
+        cells = frozenset[str]().union(*(self._cells[edge.source] for edge in edges))
         if weight and is_recurrent_cell(call):
-            weight = 0 if key in self._cells else weight
-            self._cells.add(key)
+            weight = 0 if key in cells else weight
+            cells |= {key}
+        self._cells.append(cells)
+        if refs and not any(on_data):
+            self._carriers[call.id] = self._carrier(refs[0].name)
         return Node(call.id, call, edges, weight, key, convolution, any(on_data))
+
+    def _carrier(self, name: str) -> str:
+        """One key for a parameter, its views, and the layer of ``torch.nn`` that owns it."""
+        name = self._carriers.get(name, name)
+        if not name.startswith("param:"):
+            return name
+        name = name.removeprefix("param:")
+        owner = name.rpartition(".")[0]
+        return owner if owner in self._modules else name
 
     def _depends_on_input(self, ref: Ref) -> bool:
         if ref.name in self.index:
@@ -145,10 +166,10 @@ class Graph:
 
     @cached_property
     def work(self) -> list[int]:
-        """For each node the most weighted or mixing calls on a path that ends in it."""
+        """For each node the work on the path that ends in it: weighted layers first, then calls that mix."""
         found: list[int] = []
         for index, node in enumerate(self.nodes):
             before = max((found[source] for source in self.sources(index)), default=0)
-            works = node.call is not None and (node.weight or mixes(node.call))
-            found.append(before + bool(works))
+            mixed = node.call is not None and not node.weight and mixes(node.call)
+            found.append(before + node.weight * _WEIGHTED + mixed)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 
+from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph.dataflow import Graph, Node
 from pytest_archcheck.records import Call
 
@@ -88,7 +89,10 @@ def weigh_path(
     def weight_of(node: Node) -> int:
         if node.call is None or weigh is None:
             return node.weight
-        return int(weigh(node.call, node.weight))
+        weight = weigh(node.call, node.weight)
+        if not isinstance(weight, int) or weight < 0:
+            raise UsageError(f"weigh gave {weight!r} for {node.id}; it gives a whole number")
+        return int(weight)
 
     without = NO_EDGES if through_gates else graph.gates
     path = (graph.nodes[index] for index in longest_path(graph, weight_of, without))

@@ -62,6 +62,8 @@ def moves(call: Call, index: int, before: Layout) -> Layout | None:
     rule = _LAYERS.get(call.type) if isinstance(call, LayerCall) else _OPS.get(call.function)
     if rule is None or index >= len(call.outputs) or prod(before.shape) <= 0:
         return None
+    if call.outputs[index].dtype != call.inputs[0].dtype:  # bits seen as another type, or a cast
+        return None
     target = call.outputs[index].shape
     if any(size <= 0 for size in target):
         return None
@@ -119,6 +121,11 @@ def _permuted(call: Call, index: int, before: Layout) -> Layout:
     order = _argument(call, "dims", 1)
     assert isinstance(order, tuple)
     return Layout(tuple(before.dims[_int(i)] for i in order), before.offset)
+
+
+def _reversed(call: Call, index: int, before: Layout) -> Layout:
+    """``x.T``."""
+    return Layout(before.dims[::-1], before.offset)
 
 
 def _transposed(call: Call, index: int, before: Layout) -> Layout:
@@ -240,7 +247,11 @@ _OPS: dict[str, _Rule] = {
     **dict.fromkeys(("reshape", "view", "flatten", "unflatten", "squeeze", "unsqueeze"), _reshaped),
     **dict.fromkeys(("view_as", "reshape_as"), _reshaped),
     **dict.fromkeys(("contiguous", "clone", "detach", "alias"), _same),
-    **dict.fromkeys(("transpose", "t", "T", "mT"), _transposed),
+    **dict.fromkeys(
+        ("to", "type", "type_as", "float", "double", "half", "bfloat16", "long", "int", "bool"), _same
+    ),
+    **dict.fromkeys(("transpose", "mT"), _transposed),
+    **dict.fromkeys(("T", "t"), _reversed),
     **dict.fromkeys(("expand", "expand_as", "broadcast_to"), _expanded),
     **dict.fromkeys(("split", "chunk", "tensor_split"), _piece),
     "permute": _permuted,

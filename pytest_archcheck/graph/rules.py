@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pytest_archcheck.graph.depth import LeftOut
+from pytest_archcheck.records import LayerCall
 from pytest_archcheck.traces import Trace
 
 
@@ -41,13 +42,23 @@ def _convolutions(trace: Trace) -> Iterator[str | LeftOut]:
 def _parameter_modules(trace: Trace) -> Iterator[str]:
     """Modules that own parameters, run or not."""
     owners = {tensor.name.rpartition(".")[0] for tensor in trace.state if tensor.kind == "param"}
-    yield from (m.name or "." for m in trace.modules if m.name in owners and not m.same_as)
+    yield from _in_order(trace, [m.name for m in trace.modules if m.name in owners and not m.same_as])
 
 
 def _leaf_modules(trace: Trace) -> Iterator[str]:
     """Modules without children."""
     parents = {module.name.rpartition(".")[0] for module in trace.modules if module.name}
-    yield from (m.name or "." for m in trace.modules if m.name not in parents and not m.same_as)
+    yield from _in_order(trace, [m.name for m in trace.modules if m.name not in parents and not m.same_as])
+
+
+def _in_order(trace: Trace, names: list[str]) -> list[str]:
+    """Modules in order of execution, those that were not called at the end, by name."""
+    place = {
+        call.module.name: place
+        for place, call in reversed(list(enumerate(trace.calls)))
+        if isinstance(call, LayerCall)
+    }
+    return [name or "." for name in sorted(names, key=lambda name: (place.get(name, len(trace.calls)), name))]
 
 
 def _blocks(trace: Trace) -> Iterator[str]:

@@ -15,9 +15,12 @@ after the ResNet paper (arXiv 1512.03385, options A and B):
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from math import prod
 
 from pytest_archcheck.graph.dataflow import Graph
 from pytest_archcheck.graph.weights import is_activation, mixes, takes_part
+from pytest_archcheck.graph.windows import windows_of
 from pytest_archcheck.records import LayerCall, Op
 
 KINDS = ("identity", "projection", "padding", "resampled")
@@ -53,51 +56,51 @@ def _shortcut(graph: Graph, index: int) -> Shortcut | None:
     if len(operands) != 2:
         return None
     short, long = sorted(operands, key=lambda operand: graph.work[operand])
-    if graph.work[short] == graph.work[long]:
+    sizes = {node.call.inputs[edge.position].numel for edge in node.edges if edge.source in operands}
+    if (
+        graph.work[short] == graph.work[long] or len(sizes) > 1
+    ):  # a smaller operand is broadcast: no parallel path
         return None
-    chain = _chain(graph, short)
-    fork = _fork(graph, chain, index, long)
-    if fork is None:
-        return None
-    path = chain[:fork][::-1]
-    if not _is_linear(graph, path):
+    path, fork = _path(graph, index, short, long)
+    if fork is None or not _is_linear(graph, path):
         return None
     layers = tuple(graph.nodes[i].id for i in path)
-    return Shortcut(_kind(graph, path, index, short), node.id, graph.nodes[chain[fork]].id, layers)
+    return Shortcut(_kind(graph, path, index, short), node.id, graph.nodes[fork].id, layers)
 
 
-def _chain(graph: Graph, start: int) -> list[int]:
-    """The calls behind a node that have one source each, down to the first that has several, or none."""
-    chain = [start]
-    while True:
-        sources = graph.sources(chain[-1])
-        if len(sources) != 1 or takes_part(graph.nodes[chain[-1]].call, whole_slices=False):
-            return chain
-        chain.append(sources[0])
+def _path(graph: Graph, total: int, short: int, long: int) -> tuple[list[int], int | None]:
+    """The shorter path and the fork: the nearest tensor on both paths that is followed by work on the longer one.
 
-
-def _fork(graph: Graph, chain: list[int], user: int, long: int) -> int | None:
-    """The first place of the chain that the longer path comes from, with work on its way; ``user`` is the sum."""
-    places = {node: place for place, node in enumerate(chain)}
-    users = [user, *chain]
-    found: int | None = None
-    stack = [(long, _works(graph, long))]
-    seen = set(stack)
-    while stack:
-        node, worked = stack.pop()
-        for source in graph.sources(node):
-            place = places.get(source)
-            if place is not None:
-                if worked and _same_data(graph, source, users[place], node):
-                    found = place if found is None else min(found, place)
-                    if found == 0:
-                        return 0
-            elif source > chain[-1]:
-                state = (source, worked or _works(graph, source))
-                if state not in seen:
-                    seen.add(state)
-                    stack.append(state)
-    return found
+    The shorter path is followed back call by call, as long as each has one source; the longer one in all directions,
+    the latest call first.
+    """
+    path: list[int] = []
+    at, user = short, total
+    waiting = [(-long, total, _works(graph, long))]
+    seen = set(waiting)
+    while waiting:
+        latest, taker, worked = waiting[0]
+        if at > -latest:  # everything left on the longer path came before it
+            sources = graph.sources(at)
+            if len(sources) != 1 or takes_part(graph.nodes[at].call, whole_slices=False):
+                return [], None
+            path.append(at)
+            at, user = sources[0], at
+            continue
+        heappop(waiting)
+        if at == -latest:
+            if worked and _same_data(graph, at, user, taker):
+                return path[::-1], at
+            continue
+        for source in graph.sources(-latest):
+            state = (-source, -latest, worked or _works(graph, source))
+            if source == at:
+                if worked and _same_data(graph, at, user, -latest):
+                    return path[::-1], at
+            elif state not in seen:
+                seen.add(state)
+                heappush(waiting, state)
+    return [], None
 
 
 def _works(graph: Graph, index: int) -> bool:
@@ -123,17 +126,16 @@ def _same_data(graph: Graph, fork: int, *users: int) -> bool:
 def _kind(graph: Graph, path: list[int], total: int, short: int) -> str:
     if any(graph.nodes[i].key for i in path):
         return "projection"
-    if all(takes_part(graph.nodes[i].call) for i in path):
+    calls = [call for i in path if (call := graph.nodes[i].call) is not None]
+    if all(takes_part(call) for call in calls):
         return "identity"
     before, after = _operand(graph, path[0], None), _operand(graph, total, short)
-    if before == after:
+    slid = any(windows_of(call) is not None for call in calls)
+    if before == after or (prod(before) == prod(after) and not slid):
         return "identity"
-    calls = [graph.nodes[i].call for i in path]
-    names = [
-        call.type if isinstance(call, LayerCall) else call.function for call in calls if call is not None
-    ]
-    enlarged = any(name.lower().startswith(_ENLARGING) for name in names)
     grown = len(before) == len(after) and any(new > old for old, new in zip(before, after, strict=True))
+    names = [call.type if isinstance(call, LayerCall) else call.function for call in calls]
+    enlarged = any(name.lower().startswith(_ENLARGING) for name in names)
     return "padding" if grown and not enlarged else "resampled"
 
 

@@ -14,7 +14,9 @@ _PRODUCT_LAYERS = {"Linear", "NonDynamicallyQuantizableLinear", "Bilinear"}
 _CELLS = {"RNNCell", "LSTMCell", "GRUCell"}
 _CELL_OPS = {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 _RECURRENT = {"RNN", "LSTM", "GRU"}
-_CONVOLUTION_OPS = {f"conv{n}d" for n in (1, 2, 3)} | {f"conv_transpose{n}d" for n in (1, 2, 3)}
+_CONVOLUTION_OPS = (
+    {f"conv{n}d" for n in (1, 2, 3)} | {f"conv_transpose{n}d" for n in (1, 2, 3)} | {"convolution"}
+)
 _PRODUCT_OPS = {
     "linear",
     "bilinear",
@@ -28,6 +30,8 @@ _PRODUCT_OPS = {
     "addmv",
     "einsum",
     "tensordot",
+    "inner",
+    "linalg_multi_dot",
 }
 _ATTENTION_OPS = {"scaled_dot_product_attention", "multi_head_attention_forward"}
 _ACTIVATIONS = set(
@@ -35,7 +39,8 @@ _ACTIVATIONS = set(
     "softplus softsign logsigmoid glu softmax".split()
 )
 _NEW = {"new_zeros", "new_ones", "new_empty", "new_full"}
-_AS = {"expand_as", "view_as", "reshape_as", "type_as"}
+_AS = {"expand_as", "view_as", "reshape_as", "type_as", "to"}
+_OVERWRITING = {"zero", "fill", "copy", "uniform", "random", "exponential"}
 
 
 def weight_of(call: Call, refs: list[Ref], on_data: list[bool]) -> tuple[int, str]:
@@ -43,6 +48,8 @@ def weight_of(call: Call, refs: list[Ref], on_data: list[bool]) -> tuple[int, st
 
     ``refs`` are its operands and ``on_data`` says of each whether it was computed from the model's inputs.
     """
+    if not any(on_data):
+        return 0, ""
     if isinstance(call, LayerCall):
         layer = call.module.layer
         if layer in _CONVOLUTION_LAYERS or layer in _PRODUCT_LAYERS or layer in _CELLS:
@@ -52,8 +59,6 @@ def weight_of(call: Call, refs: list[Ref], on_data: list[bool]) -> tuple[int, st
         if layer in _RECURRENT:
             stacked = call.config.get("num_layers", 1)
             return (stacked if isinstance(stacked, int) else 1), call.name
-        return 0, ""
-    if not any(on_data):
         return 0, ""
     if call.function == "multi_head_attention_forward":
         return 2, _carrier(refs, call)
@@ -67,8 +72,7 @@ def weight_of(call: Call, refs: list[Ref], on_data: list[bool]) -> tuple[int, st
     operands = _factors(call, refs, on_data)
     if sum(data for _, data in operands) != 1 or len(operands) < 2:
         return 0, ""
-    weights = [ref.name for ref, data in operands if not data]
-    return 1, weights[0].removeprefix("param:")
+    return 1, next(ref.name for ref, data in operands if not data)
 
 
 def is_convolution(call: Call) -> bool:
@@ -141,6 +145,8 @@ def reads_values(call: Call, position: int) -> bool:
     function = call.function
     if function.endswith("_like") or function in _NEW:
         return False
+    if position == 0 and function in _OVERWRITING and len(call.outputs) == 1:
+        return False
     if function == "mul" and any(type(value) in (int, float) and value == 0 for value in call.args):
         return False
     return not (function in _AS and position > 0)
@@ -148,7 +154,7 @@ def reads_values(call: Call, position: int) -> bool:
 
 def _carrier(refs: list[Ref], call: Op) -> str:
     """The first parameter among the operands names what carries the weights."""
-    return next((ref.name.removeprefix("param:") for ref in refs if ref.name.startswith("param:")), call.id)
+    return next((ref.name for ref in refs if ref.name.startswith("param:")), call.id)
 
 
 def _factors(call: Op, refs: list[Ref], on_data: list[bool]) -> list[tuple[Ref, bool]]:
@@ -158,4 +164,4 @@ def _factors(call: Op, refs: list[Ref], on_data: list[bool]) -> list[tuple[Ref, 
         return factors[1:3]
     if call.function == "bilinear":
         return [factors[0], factors[2]]
-    return factors if call.function == "einsum" else factors[:2]
+    return factors if call.function in ("einsum", "linalg_multi_dot") else factors[:2]

@@ -1,7 +1,8 @@
-"""The sliding windows of convolutions, pooling and interpolation: reach and stride for each spatial axis."""
+"""The sliding windows of convolutions, pooling and interpolation, for each spatial axis."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,10 +14,11 @@ from pytest_archcheck.records import Call, LayerCall, Value
 class Window:
     """One axis of a window, in positions of its operand.
 
-    ``reach`` is the distance from its first to its last position; ``stride`` how far two neighbours of the result are
-    apart, less than 1 where it is enlarged; ``whole`` is whether it covers the whole axis, wherever it stands.
+    Position 0 of the result sees the positions ``first`` to ``first + reach``; neighbours of the result are ``stride``
+    apart, less than 1 where it is enlarged; ``whole`` is whether the window covers the whole axis, wherever it stands.
     """
 
+    first: Fraction
     reach: Fraction
     stride: Fraction
     whole: bool = False
@@ -27,19 +29,28 @@ def windows_of(call: Call) -> tuple[Window, ...] | None:
     if not call.inputs or not call.outputs:
         return None
     name = call.module.layer if isinstance(call, LayerCall) else call.function
-    lower = name.lower()
+    lower = name.lower().replace("_", "")
     if is_convolution(call):
         return _convolution(call, "transpose" in lower)
+    axes = int(lower[-2]) if lower[-1] == "d" and lower[-2].isdigit() else len(call.inputs[0].shape) - 2
+    if is_unpooling(call):
+        return _scaled(call, axes, 1)
+    if lower == "pixelshuffle":
+        return _scaled(call, 2, 1)
+    if lower == "pixelunshuffle":
+        return _scaled(call, 2, 0)
     if "adaptive" in lower and "pool" in lower:
-        return _adaptive(call, int(lower.rstrip("_")[-2]))
-    if "pool" in lower and lower[-1] == "d" and lower[-2].isdigit():
-        return _pool(call, int(lower[-2]))
-    if name in ("interpolate", "Upsample", "UpsamplingNearest2d", "UpsamplingBilinear2d"):
-        return _interpolation(call, name)
-    if name in ("pixel_shuffle", "PixelShuffle", "pixel_unshuffle", "PixelUnshuffle"):
-        ratios = [Fraction(old, new) for old, new in _sizes(call, 2)]
-        return tuple(Window(max(ratio - 1, Fraction(0)), ratio) for ratio in ratios)
+        return _adaptive(call, axes)
+    if lower.startswith(("maxpool", "avgpool", "lppool")):
+        return _pool(call, axes, lower)
+    if lower in ("interpolate", "upsample", "upsamplingnearest2d", "upsamplingbilinear2d"):
+        return _interpolation(call, axes, lower)
     return None
+
+
+def is_unpooling(call: Call) -> bool:
+    """Whether a call puts what was pooled back to where it came from."""
+    return "unpool" in (call.module.layer if isinstance(call, LayerCall) else call.function).lower()
 
 
 def strides_of(call: Call) -> tuple[Fraction, ...]:
@@ -53,24 +64,29 @@ def _convolution(call: Call, transposed: bool) -> tuple[Window, ...]:
     axes = len(kernel)
     stride = _tuple(_setting(call, "stride", 3)) or (1,) * axes
     dilation = _tuple(_setting(call, "dilation", 7 if transposed else 5)) or (1,) * axes
+    padding = _setting(call, "padding", 4)
+    pads = _tuple(padding) or (0,) * axes
     windows = []
-    for size, step, gap in zip(kernel, stride, dilation, strict=True):
+    for size, step, gap, pad in zip(kernel, stride, dilation, pads, strict=True):
         reach = (size - 1) * gap
-        if transposed:  # positions of the operand that meet one position of the result
-            windows.append(Window(Fraction(reach // step), Fraction(1, step)))
+        if transposed:  # positions of the operand that meet position 0 of the result
+            first = math.ceil(Fraction(pad - reach, step))
+            windows.append(Window(Fraction(first), Fraction(reach // step), Fraction(1, step)))
         else:
-            windows.append(Window(Fraction(reach), Fraction(step)))
+            before = reach // 2 if padding == "same" else pad
+            windows.append(Window(Fraction(-before), Fraction(reach), Fraction(step)))
     return tuple(windows)
 
 
-def _pool(call: Call, axes: int) -> tuple[Window, ...]:
-    kernel = _tuple(_setting(call, "kernel_size", 1), axes)
-    stride = _tuple(_setting(call, "stride", 2), axes) or kernel
-    is_max = "max" in (call.type if isinstance(call, LayerCall) else call.function).lower()
-    dilation = (_tuple(_setting(call, "dilation", 4), axes) if is_max else ()) or (1,) * axes
+def _pool(call: Call, axes: int, name: str) -> tuple[Window, ...]:
+    at = 2 if name.startswith("lppool") else 1  # the norm comes first
+    kernel = _tuple(_setting(call, "kernel_size", at), axes)
+    stride = _tuple(_setting(call, "stride", at + 1), axes) or kernel
+    pads = () if name.startswith("lppool") else _tuple(_setting(call, "padding", 3), axes)
+    gaps = _tuple(_setting(call, "dilation", 4), axes) if name.startswith("maxpool") else ()
     return tuple(
-        Window(Fraction((size - 1) * gap), Fraction(step))
-        for size, step, gap in zip(kernel, stride, dilation, strict=True)
+        Window(Fraction(-pad), Fraction((size - 1) * gap), Fraction(step))
+        for size, step, pad, gap in zip(kernel, stride, pads or (0,) * axes, gaps or (1,) * axes, strict=True)
     )
 
 
@@ -79,20 +95,32 @@ def _adaptive(call: Call, axes: int) -> tuple[Window, ...]:
     windows = []
     for old, new in _sizes(call, axes):
         step = max(old // new, 1)
-        windows.append(
-            Window(Fraction(max(old - (new - 1) * step, 1) - 1), Fraction(step), new == 1 and old > 1)
-        )
+        reach = max(old - (new - 1) * step, 1) - 1
+        windows.append(Window(Fraction(0), Fraction(reach), Fraction(step), new == 1 and old > 1))
     return tuple(windows)
+
+
+def _scaled(call: Call, axes: int, taps: int) -> tuple[Window, ...]:
+    """Without neighbours: ``taps`` positions of the operand, or as many as the stride says for 0."""
+    ratios = [Fraction(old, new) for old, new in _sizes(call, axes)]
+    return tuple(Window(Fraction(0), (Fraction(taps) or ratio) - 1, ratio) for ratio in ratios)
 
 
 _TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
 
 
-def _interpolation(call: Call, name: str) -> tuple[Window, ...]:
-    mode = "bilinear" if "Bilinear" in name else _setting(call, "mode", 3)
+def _interpolation(call: Call, axes: int, name: str) -> tuple[Window, ...]:
+    mode = "bilinear" if "bilinear" in name else _setting(call, "mode", 3)
+    if mode == "area":
+        return _adaptive(call, axes)
     taps = _TAPS.get(mode, 1) if isinstance(mode, str) else 1
-    sizes = _sizes(call, len(call.inputs[0].shape) - 2)
-    return tuple(Window(Fraction(taps - 1 if old != new else 0), Fraction(old, new)) for old, new in sizes)
+    smooth = _setting(call, "antialias", 6) is True
+    windows = []
+    for old, new in _sizes(call, axes):
+        ratio = Fraction(old, new)
+        seen = 1 if old == new else math.ceil(taps * ratio) if smooth and ratio > 1 else taps
+        windows.append(Window(Fraction(-((seen - 1) // 2)), Fraction(seen - 1), ratio))
+    return tuple(windows)
 
 
 def _sizes(call: Call, axes: int) -> list[tuple[int, int]]:

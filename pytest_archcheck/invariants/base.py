@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph.depth import DepthExplanation
-from pytest_archcheck.matching.compare import Match
+from pytest_archcheck.matching.results import Match
 from pytest_archcheck.traces import Trace
 
 

@@ -43,7 +43,7 @@ class Depth:
             hint += " and ".join(map(repr, others))
         yield Violation(
             where="the model",
-            expected=f"{self.n} layers under {self.convention!r}",
+            expected=f"{self.n} layer{'s' if self.n != 1 else ''} under {self.convention!r}",
             found=f"{explanation.depth}",
             why=hint,
             advice=f"state {explanation.depth}, or mend the model"

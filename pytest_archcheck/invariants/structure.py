@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from pytest_archcheck.errors import UsageError
-from pytest_archcheck.graph.receptive import ReceptiveField
 from pytest_archcheck.graph.shortcuts import KINDS
 from pytest_archcheck.invariants.base import Context, Violation
 from pytest_archcheck.traces import Trace
@@ -94,7 +93,7 @@ class Shortcuts:
                 more = [f"… and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
                 yield Violation(
                     "the model",
-                    f"{number} {kind} shortcuts",
+                    f"{number} {kind} shortcut{'s' if number != 1 else ''}",
                     f"{len(found)}",
                     _all_kinds(trace),
                     f"state {kind}={len(found)}, or mend the model",
@@ -123,18 +122,19 @@ class ReceptiveFieldSize:
     """
 
     size: int | tuple[int, ...]
-    stride: int | tuple[int, ...] | None = field(default=None, kw_only=True)
+    stride: float | tuple[float, ...] | None = field(default=None, kw_only=True)
     at: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         for name, value in (("size", self.size), ("stride", self.stride)):
+            if value is None and name == "stride":
+                continue
             numbers = value if isinstance(value, tuple) else (value,)
-            if value is not None and not (numbers and all(type(n) is int and n > 0 for n in numbers)):
+            kinds = (int,) if name == "size" else (int, float)  # an enlarged map has a stride below 1
+            if not (numbers and all(type(n) in kinds and n > 0 for n in numbers)):  # type: ignore[operator]
                 raise UsageError(
                     f"{name} is a number of input positions, as in 427 or (427, 427), not {value!r}"
                 )
-        if self.size is None:
-            raise UsageError("size is a number of input positions, as in 427 or (427, 427), not None")
         if self.at is not None and not isinstance(self.at, str):
             raise UsageError(f"at is the name of a layer, not {self.at!r}")
 
@@ -142,38 +142,32 @@ class ReceptiveFieldSize:
         """Size and stride, for each layer by itself."""
         where = self.at or "the model"
         stated = {f"receptive field of {where}": self.size, f"stride of {where}": self.stride}
-        return {subject: value for subject, value in stated.items() if value is not None}
+        return {subject: _folded(value) for subject, value in stated.items() if value is not None}
 
     def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for the size and one for the stride."""
         if self.at is not None and self.at not in trace:
             yield Violation(self.at, "a layer of that name", "none ran", "", "see trace.layers for the names")
             return
-        field_ = trace.receptive_field(self.at)
-        if field_ is None:
-            where, wanted = self.at or "the model", _positions(self.size)
-            yield Violation(
-                where, f"a receptive field of {wanted}", "none: no convolution or pooling before it"
-            )
+        found_field = trace.receptive_field(self.at)
+        if found_field is None:
+            wanted = f"a receptive field of {self.size}"
+            yield Violation(self.at or "the model", wanted, "none: no convolution or pooling before it")
             return
-        ended = (
-            f"the field of {field_.at}, before {field_.ended_by} mixes positions" if field_.ended_by else ""
-        )
+        by = found_field.ended_by
+        why = f"the field of {found_field.at}, before {by} mixes positions" if by else ""
         for name, stated, found in (
-            ("receptive field", self.size, field_.size),
-            ("stride", self.stride, field_.stride),
+            ("receptive field", self.size, found_field.size),
+            ("stride", self.stride, found_field.stride),
         ):
-            if stated is not None and not _fits(stated, found):
-                yield self._violation(field_, f"a {name} of {_positions(stated)}", _positions(found), ended)
-
-    def _violation(self, found_at: ReceptiveField, expected: str, found: str, why: str) -> Violation:
-        return Violation(self.at or found_at.at, expected, found, why, f"state {found}, or mend the model")
-
-
-def _fits(stated: int | tuple[int, ...], found: tuple[int | float, ...]) -> bool:
-    return found == (stated if isinstance(stated, tuple) else (stated,) * len(found))
+            if stated is not None and found != (
+                stated if isinstance(stated, tuple) else (stated,) * len(found)
+            ):
+                shown = found if isinstance(stated, tuple) else _folded(found)
+                where, advice = self.at or found_field.at, f"state {shown}, or mend the model"
+                yield Violation(where, f"a {name} of {stated}", f"{shown}", why, advice)
 
 
-def _positions(size: int | tuple[int | float, ...]) -> str:
-    sizes = size if isinstance(size, tuple) else (size,)
-    return str(sizes[0]) if len(set(sizes)) == 1 else "×".join(map(str, sizes))
+def _folded(size: float | tuple[float, ...]) -> object:
+    """One number where all axes have it."""
+    return size[0] if isinstance(size, tuple) and len(set(size)) == 1 else size

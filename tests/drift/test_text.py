@@ -36,6 +36,8 @@ def test_a_text_reads_back_to_an_equal_trace(name):
     assert back.shortcuts == original.shortcuts
     assert back.branches == original.branches
     assert back.receptive_field() == original.receptive_field()
+    for convention in ("paper", "parameter-modules", "leaf-modules", "blocks"):
+        assert back.explain_depth(convention) == original.explain_depth(convention)
     assert back.same_as(original).mapping == original.same_as(back).mapping
 
 

@@ -64,6 +64,47 @@ def test_googlenets_auxiliary_heads_run_in_training():
     assert recorded("googlenet").auxiliary_heads == ()
 
 
+def test_a_layer_that_heads_share_is_listed_with_the_first():
+    def forward(net, x):
+        shared = net.b(x)
+        return net.a(x), net.c(shared), net.d(shared)
+
+    heads = recorded_net(forward).auxiliary_heads
+
+    assert [head.layers for head in heads] == [("b", "c"), ("d",)]
+
+
+def test_a_module_whose_weight_ran_in_a_function_did_run():
+    linear = torch.nn.functional.linear
+    explanation = recorded_net(lambda net, x: linear(net.b(x), net.a.weight, net.a.bias)).explain_depth(
+        "paper"
+    )
+
+    assert [layer.name for layer in explanation.counted] == ["b", ":linear"]
+    assert "a" not in [layer.name for layer in explanation.left_out]
+
+
+def test_a_rule_through_gates_gives_no_gate_as_a_reason():
+    def forward(net, x):
+        hidden = net.a(x)
+        gated = hidden * net.b(hidden.mean(0, keepdim=True))
+        return gated + net.e(net.d(net.c(x)))
+
+    reasons = {
+        name: {layer.name: layer.reason for layer in recorded_net(forward).explain_depth(name).left_out}["b"]
+        for name in ("paper", "longest-path")
+    }
+
+    assert reasons == {"paper": "computes a gate", "longest-path": "parallel to a longer path"}
+
+
+def test_a_single_layer_is_counted_and_not_missed():
+    explanation = trace(nn.Linear(4, 4), (2, 4)).explain_depth("paper")
+
+    assert explanation.depth == 1
+    assert explanation.left_out == ()
+
+
 def test_an_intermediate_output_is_no_head():
     """A hidden state that is returned beside the result is on the main path."""
 

@@ -106,6 +106,123 @@ def test_a_gate_of_full_size_that_was_reduced_on_the_way_is_a_gate():
     assert depth(forward, "longest-path") == 3
 
 
+GATES = {
+    "mean": lambda x: x.mean((2, 3), keepdim=True),
+    "std": lambda x: x.std((2, 3), keepdim=True),
+    "adaptive 2d": lambda x: F.adaptive_avg_pool2d(x, 1),
+    "adaptive 1d": lambda x: F.adaptive_avg_pool1d(x.flatten(2), 1).unsqueeze(-1),
+    "max pooling": lambda x: F.max_pool2d(x, 8),
+    "a module": nn.AvgPool2d(8),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_a_gate_is_known_by_any_reduction(name):
+    """Also where it is expanded to full size before it scales."""
+
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            x = self.a(x)
+            return x * self.b(GATES[name](x)).sigmoid().expand_as(x)
+
+    assert trace(Gated(), (1, 4, 8, 8)).depth("paper") == 1
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        lambda net, h: net.b(h * h.pow(2).mean(-1, keepdim=True).rsqrt()),  # a norm by hand
+        lambda net, h: net.b(torch.max(h, net.c(h))),  # the larger of two
+        lambda net, h: net.b(F.avg_pool1d(h, 3, 1, 1)),  # as many elements as before
+    ],
+)
+def test_what_keeps_the_positions_is_no_gate(gate):
+    """There is a path beside the reduction, or there is none."""
+
+    def forward(self, x):
+        h = self.a(x)
+        return h * gate(self, h).sigmoid()
+
+    assert depth(forward) == depth(forward, "longest-path") > 1
+
+
+def test_another_piece_of_a_split_is_not_what_the_gate_is_computed_from():
+    """FocalNet's modulator (arXiv 2203.11926) is computed from one piece and scales another."""
+
+    class Focal(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.f, self.d, self.h = nn.Conv2d(4, 8, 1), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            query, context = self.f(x).split(4, 1)
+            context = self.d(context)
+            return query * self.h(context + context.mean((2, 3), keepdim=True))
+
+    assert trace(Focal(), (1, 4, 8, 8)).depth("paper") == 3
+
+
+def test_what_is_overwritten_carries_no_data():
+    def zeroed(self, x):
+        hidden = self.b(self.a(x))
+        hidden.zero_()
+        return hidden + self.c(x)
+
+    def copied(self, x):
+        hidden = self.b(self.a(x))
+        hidden.copy_(self.c(x))
+        return hidden
+
+    assert depth(zeroed) == depth(copied) == 1
+
+
+def test_a_shared_weight_is_one_layer_however_it_is_used():
+    """As a module, as a function, transposed."""
+
+    def forward(self, x):
+        return F.linear(self.a(x).relu(), self.a.weight) @ self.a.weight.t()
+
+    assert depth(forward) == 3
+    assert depth(forward, "weighted") == 1
+
+
+def test_a_layer_on_something_else_than_the_input_is_not_weighted():
+    """Swin v2 computes its position bias from a table."""
+
+    class Table(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("table", torch.zeros(4, 4))
+            self.bias, self.a = nn.Linear(4, 4), nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.a(x) + self.bias(self.table)
+
+    table = trace(Table(), (4, 4))
+
+    assert table.depth("weighted") == 1
+    assert table.explain_depth("paper").left_out == ()
+
+
+def test_a_cell_counts_on_every_path_that_it_lies_on():
+    """Its first call leads nowhere."""
+
+    class Cells(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell = nn.GRUCell(4, 4)
+
+        def forward(self, x):
+            self.cell(x)
+            return self.cell(x * 2)
+
+    assert trace(Cells(), (2, 4)).depth("paper") == 1
+
+
 def test_a_dead_end_does_not_count():
     def forward(self, x):
         self.c(self.b(self.a(x)))

@@ -94,6 +94,92 @@ def test_channels_last_layers_keep_positions():
     assert field(forward) == ((5, 5), (1, 1))
 
 
+class Sliced(nn.Module):
+    """A 3×3 convolution over 4 or 16 channels, a 2×2/2 one, and whatever forward a test gives it."""
+
+    def __init__(self, forward):
+        super().__init__()
+        self.a, self.wide = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(16, 4, 3, padding=1)
+        self.patch, self.merge = nn.Conv2d(4, 4, 2, stride=2), nn.Linear(16, 8)
+        self.weight = nn.Parameter(torch.zeros(4, 4))
+        self.run = forward
+
+    def forward(self, x):
+        return self.run(self, x)
+
+
+def quarters(x, axis):
+    """Every second row and column, from each of the four corners."""
+    rows = [x[:, :, start::2] if axis == 2 else x[:, start::2] for start in (0, 1)]
+    return [row[..., start::2] if axis == 2 else row[:, :, start::2] for row in rows for start in (0, 1)]
+
+
+SPACE_TO_DEPTH = {
+    "a slice before any window": (lambda net, x: net.a(x[:, :, ::2, ::2]), 5, 2),
+    "pixel_unshuffle": (lambda net, x: net.wide(F.pixel_unshuffle(x, 2)), 6, 2),
+    "views": (
+        lambda net, x: net.wide(x.view(1, 4, 16, 2, 16, 2).permute(0, 3, 5, 1, 2, 4).reshape(1, 16, 16, 16)),
+        6,
+        2,
+    ),
+    "four slices": (lambda net, x: net.wide(torch.cat(quarters(x, 2), 1)), 6, 2),
+    "patch merging": (
+        lambda net, x: net.merge(torch.cat(quarters(net.patch(x).permute(0, 2, 3, 1), 1), -1)),
+        4,
+        4,
+    ),
+    "neighbours": (lambda net, x: net.a(x)[..., 1:, 1:] - net.a(x)[..., :-1, :-1], 4, 1),
+    "a product with a parameter": (
+        lambda net, x: net.a((net.a(x).permute(0, 2, 3, 1) @ net.weight).permute(0, 3, 1, 2)),
+        5,
+        1,
+    ),
+    "pieces over channels": (lambda net, x: net.a(torch.cat(net.a(x).chunk(2, 1)[::-1], 1)), 5, 1),
+    "area": (lambda net, x: F.interpolate(net.a(x), scale_factor=0.25, mode="area"), 6, 4),
+    "power pooling": (lambda net, x: F.lp_pool2d(x, 2, 3), 3, 3),
+    "flipped channels": (lambda net, x: net.a(net.a(x).flip(1)), 5, 1),
+    "the larger of two": (lambda net, x: torch.max(net.a(x), x), 3, 1),
+}
+
+
+@pytest.mark.parametrize("name", SPACE_TO_DEPTH)
+def test_where_positions_go_is_followed(name):
+    forward, size, stride = SPACE_TO_DEPTH[name]
+
+    found = trace(Sliced(forward), (1, 4, 32, 32)).receptive_field()
+
+    assert (found.size, found.stride, found.ended_by) == ((size, size), (stride, stride), "")
+
+
+def test_unpooling_puts_values_back():
+    """Pooling 2/2 and a 3×3 convolution see 6 positions; unpooling lays them out as they were."""
+
+    class SegNet(nn.Module):
+        def __init__(self, modules):
+            super().__init__()
+            self.conv, self.modular = nn.Conv2d(4, 4, 3, padding=1), modules
+            self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+
+        def forward(self, x):
+            if self.modular:
+                x, places = self.pool(x)
+                return self.unpool(self.conv(x), places)
+            x, places = F.max_pool2d(x, 2, return_indices=True)
+            return F.max_unpool2d(self.conv(x), places, 2)
+
+    fields = [trace(SegNet(modular), (1, 4, 16, 16)).receptive_field() for modular in (True, False)]
+
+    assert [(field.size, field.stride) for field in fields] == [((6, 6), (1, 1))] * 2
+
+
+@pytest.mark.parametrize("mix", [lambda x: x.cumprod(-1), lambda x: x.topk(32, -1)[0], lambda x: x.mT @ x])
+def test_what_mixes_positions_ends_the_field(mix):
+    found = trace(Sliced(lambda net, x: mix(net.a(x))), (1, 4, 32, 32)).receptive_field()
+
+    assert found.size == (3, 3)
+    assert found.ended_by
+
+
 def test_a_gate_is_left_out():
     def forward(net, x):
         x = net.a(x)

@@ -111,6 +111,35 @@ def test_pooling_alone_resamples():
     assert [kind for kind, *_ in shortcuts(forward)] == ["resampled"]
 
 
+def test_pooling_before_a_projection_hides_nothing():
+    """ResNet-D (arXiv 1812.01187) pools before it projects: still one layer beside two."""
+
+    def forward(net, x):
+        beside = F.conv2d(net.pool(x), net.project.weight)
+        return net.wide2(net.wide(x)) + beside
+
+    assert [kind for kind, *_ in shortcuts(forward)] == ["projection"]
+
+
+def test_pooling_beside_a_layer_resamples():
+    def forward(net, x):
+        return F.max_pool2d(net.a(x), 2) + net.pool(x)
+
+    assert [kind for kind, *_ in shortcuts(forward)] == ["resampled"]
+
+
+def test_a_reshape_changes_no_value():
+    def forward(net, x):
+        return net.a(x).flatten(2) + x.flatten(2)
+
+    assert [kind for kind, *_ in shortcuts(forward)] == ["identity"]
+
+
+def test_a_context_that_is_broadcast_is_no_parallel_path():
+    """GCNet (arXiv 1904.11492) adds one vector to all positions."""
+    assert shortcuts(lambda net, x: x + net.a(x).mean((2, 3), keepdim=True)) == []
+
+
 def test_a_pooling_branch_counts_as_a_layer():
     """PoolFormer (arXiv 2111.11418) mixes by pooling, which has no weights."""
     found = shortcuts(lambda net, x: net.a(x + F.avg_pool2d(x, 3, 1, 1)))

@@ -119,6 +119,50 @@ def test_a_name_that_is_taken_is_refused():
 
 
 @pytest.mark.usefixtures("registered")
+def test_two_files_with_one_function_name_are_two(tmp_path):
+    """As two conftests are, which pytest gives one module name."""
+    for folder in ("a", "b"):
+        source = 'def proj(trace):\n    """A rule."""\n    return []\n'
+        names = {"__name__": "conftest"}
+        exec(compile(source, f"{folder}/conftest.py", "exec"), names)
+        if folder == "a":
+            convention("proj")(names["proj"])
+
+    with pytest.raises(
+        UsageError, match=r"conftest.proj \(a/conftest.py\) already; give conftest.proj \(b/conf"
+    ):
+        convention("proj")(names["proj"])
+
+
+def test_a_convention_needs_a_name():
+    def forgotten(trace):
+        """A rule."""
+
+    with pytest.raises(
+        UsageError, match=r"registered by a name, as in @convention\('with-pooling'\), not .*forgotten"
+    ):
+        convention(forgotten)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_path_is_weighed_in_whole_numbers():
+    with pytest.raises(UsageError, match=r"weigh gave 0.5 for conv1; it gives a whole number"):
+        recorded("resnet18").longest_path(lambda call, weight: 0.5 * weight)
+
+
+@pytest.mark.usefixtures("registered")
+def test_one_name_is_one_layer():
+    """Not one for each of its letters."""
+
+    @convention("head")
+    def head(trace):
+        """The classifier."""
+        return "fc"
+
+    assert recorded("resnet18").depth("head") == 1
+
+
+@pytest.mark.usefixtures("registered")
 def test_a_convention_without_a_rule_is_refused():
     with pytest.raises(UsageError, match="'mine' needs a docstring; its first line is the rule"):
         convention("mine")(lambda trace: [])
@@ -136,7 +180,9 @@ def test_a_convention_that_fails_or_gives_no_layers_is_named():
         """It gives a number."""
         return [3]
 
-    with pytest.raises(UsageError, match=r"'failing' \(.*failing\) failed: KeyError: 'stem'"):
+    with pytest.raises(
+        UsageError, match=r"'failing' \(.*failing\) failed: KeyError: 'stem' \(.*test_conv.*py:\d+\)"
+    ):
         recorded("resnet18").depth("failing")
     with pytest.raises(
         UsageError, match=r"'numbers' \(.*numbers\) gave 3; it gives names of layers, or pairs"
