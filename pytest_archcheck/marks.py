@@ -1,8 +1,8 @@
 """The marks as typed decorators, and what the marks of one test state.
 
 ``@arch_depth(18, convention="paper")`` is ``pytest.mark.arch_depth(18, convention="paper")``. Only those that take a
-model are more: written by hand, ``pytest.mark.arch_same_as(resnet18)`` would decorate, that is call, ``resnet18``, so the
-bare marks are ``pytest.mark.arch.with_args(resnet18, inputs=…)`` and ``pytest.mark.arch_same_as.with_args(resnet18)``.
+model are more: written by hand, ``pytest.mark.arch_same_as(resnet18)`` would decorate, that is call, ``resnet18``; the
+bare ones are ``pytest.mark.arch.with_args(resnet18, inputs=…)`` and ``pytest.mark.arch_same_as.with_args(resnet18)``.
 """
 
 from __future__ import annotations
