@@ -2,23 +2,10 @@
 
 from __future__ import annotations
 
+from pytest_archcheck.graph.weights import REDUCTIONS
 from pytest_archcheck.records import Call, LayerCall, Op, Ref, Value
 
 _LINEAR = {"Linear", "NonDynamicallyQuantizableLinear", "linear"}
-_REDUCTIONS = {
-    "mean",
-    "sum",
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "std",
-    "var",
-    "norm",
-    "logsumexp",
-    "prod",
-    "argmax",
-}
 _ALONG = {
     "cumsum",
     "cumprod",
@@ -58,7 +45,7 @@ def kept_axes(call: Call, position: int, shape: tuple[int, ...], operands: int) 
     every = {axis: axis for axis in range(rank)}
     if name in _AT_LARGE or name.startswith("fft_"):
         return {}
-    if isinstance(call, Op) and name in _REDUCTIONS and not _is_elementwise(call):
+    if isinstance(call, Op) and name in REDUCTIONS and not _is_elementwise(call):
         return _reduced(call, rank, len(after))
     if isinstance(call, Op) and name in _ALONG:
         return {axis: axis for axis in every if axis not in _dims(call, rank)}

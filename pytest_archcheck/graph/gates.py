@@ -10,22 +10,8 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 from pytest_archcheck.graph.dataflow import Edge, Graph
-from pytest_archcheck.graph.weights import is_pooling, takes_part
+from pytest_archcheck.graph.weights import REDUCTIONS, is_pooling, takes_part
 from pytest_archcheck.records import Op
-
-_REDUCTIONS = {
-    "mean",
-    "sum",
-    "amax",
-    "amin",
-    "max",
-    "min",
-    "std",
-    "var",
-    "norm",
-    "logsumexp",
-    "linalg_vector_norm",
-}
 
 
 def gate_edges(graph: Graph) -> frozenset[tuple[int, int]]:
@@ -88,7 +74,7 @@ def _is_reduction(graph: Graph, node: int) -> bool:
     call = graph.nodes[node].call
     if call is None or not call.inputs or not call.outputs or call.output.numel >= call.inputs[0].numel:
         return False
-    return is_pooling(call) or (isinstance(call, Op) and call.function in _REDUCTIONS)
+    return is_pooling(call) or (isinstance(call, Op) and call.function in REDUCTIONS)
 
 
 def _latest_reductions(graph: Graph) -> list[int]:

@@ -34,6 +34,10 @@ _PRODUCT_OPS = {
     "linalg_multi_dot",
 }
 _ATTENTION_OPS = {"scaled_dot_product_attention", "multi_head_attention_forward"}
+REDUCTIONS = set(
+    "mean sum prod amax amin max min argmax argmin std var norm linalg_vector_norm logsumexp".split()
+)
+"""Functions that leave fewer elements, if they are told to."""
 _ACTIVATIONS = set(
     "relu relu6 leakyrelu prelu rrelu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid tanh "
     "softplus softsign logsigmoid glu softmax".split()
