@@ -66,6 +66,26 @@ class Block(nn.Module):
         return x + self.b(self.a(x).relu())
 
 
+class Hourglass(nn.Sequential):
+    """32 → 16 → 40 → 32: it narrows by 2 and widens by 1.25."""
+
+    def __init__(self):
+        super().__init__(nn.Conv2d(32, 16, 1), nn.Conv2d(16, 40, 1), nn.Conv2d(40, 32, 1))
+
+
+class Wrapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.glass = Hourglass()
+
+    def forward(self, x):
+        return x + self.glass(x)
+
+
+def test_the_width_that_differs_most_is_the_one_inside():
+    assert [b.inner for b in trace(nn.Sequential(Wrapped(), Wrapped()), (1, 32, 4, 4)).blocks] == [16, 16]
+
+
 class Stage(nn.Module):
     """As timm's: a downsampling layer beside a list of blocks."""
 
@@ -104,6 +124,22 @@ class MixtureOfExperts(nn.Module):
     def forward(self, x):
         x = x + self.mix(x)
         return x + sum(expert(x) for expert in self.experts)
+
+
+class Macro(nn.Module):
+    """A short list in sequence, beside layers that weigh more."""
+
+    def __init__(self):
+        super().__init__()
+        self.mix = nn.Sequential(*[nn.Linear(4, 4) for _ in range(5)])
+        self.feed = nn.Sequential(Expert(), Expert())
+
+    def forward(self, x):
+        return x + self.feed(x + self.mix(x))
+
+
+def test_a_block_with_a_short_list_in_it_stays_a_block():
+    assert trace(nn.Sequential(*[Macro() for _ in range(3)]), (2, 4)).stages == (3,)
 
 
 def test_experts_beside_one_another_are_no_stage():

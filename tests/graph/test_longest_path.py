@@ -154,16 +154,18 @@ def test_another_piece_of_a_split_is_not_what_the_gate_is_computed_from():
     """FocalNet's modulator (arXiv 2203.11926) is computed from one piece and scales another."""
 
     class Focal(nn.Module):
-        def __init__(self):
+        def __init__(self, own):
             super().__init__()
             self.f, self.d, self.h = nn.Conv2d(4, 8, 1), nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
+            self.own = own
 
         def forward(self, x):
             query, context = self.f(x).split(4, 1)
-            context = self.d(context)
-            return query * self.h(context + context.mean((2, 3), keepdim=True))
+            context = (query if self.own else context).mean((2, 3), keepdim=True)
+            return query * self.h(self.d(context)).expand_as(query)
 
-    assert trace(Focal(), (1, 4, 8, 8)).depth("paper") == 3
+    assert trace(Focal(own=True), (1, 4, 8, 8)).depth("paper") == 1
+    assert trace(Focal(own=False), (1, 4, 8, 8)).depth("paper") == 3
 
 
 def test_what_is_overwritten_carries_no_data():

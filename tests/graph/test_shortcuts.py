@@ -178,6 +178,30 @@ def test_pieces_of_a_split_carry_other_data():
     assert shortcuts(forward) == []
 
 
+def test_two_slices_carry_other_data():
+    """The convolution sees the first half, the sum takes the second."""
+
+    def forward(net, x):
+        both = torch.cat((x, x), 1)
+        return net.a(both[:, :4]) + both[:, 4:]
+
+    assert shortcuts(forward) == []
+
+
+def test_scaling_by_another_input_is_no_residual():
+    """FiLM (arXiv 1709.07871): the layers that make the scale do not begin at what is scaled."""
+
+    class Film(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Linear(4, 4)
+
+        def forward(self, x, condition):
+            return x * self.scale(condition) + x
+
+    assert trace(Film(), ((2, 4), (2, 4))).shortcuts == ()
+
+
 def test_a_recurrence_is_no_residual_sum():
     """``h = a(x[t]) + b(h)``: another step of the sequence is other data."""
 
