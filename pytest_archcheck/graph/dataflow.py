@@ -153,6 +153,16 @@ class Graph:
         return frozenset(reached)
 
     @cached_property
+    def feeds_beside_gates(self) -> frozenset[int]:
+        """Every node from which the main output can be reached, not through gates."""
+        return self.feeding([] if self.main_output is None else [self.main_output], self.gates)
+
+    @cached_property
+    def used(self) -> frozenset[str]:
+        """The names of everything that a call takes: calls, inputs, ``param:…``."""
+        return frozenset(ref.name for call in self.trace.calls for ref in input_refs(call))
+
+    @cached_property
     def gates(self) -> frozenset[tuple[int, int]]:
         """The operands that are gates, as pairs of a product's node and a position; see ``graph.gates``."""
         from pytest_archcheck.graph.gates import gate_edges

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
-from pytest_archcheck.graph.depth import Counted, LeftOut, longest_path
-from pytest_archcheck.records import input_refs
+from pytest_archcheck.graph.depth import NO_EDGES, Counted, LeftOut, longest_path
 from pytest_archcheck.traces import Trace
 
 
@@ -44,14 +44,15 @@ def _is_covered(name: str, covered: set[str]) -> bool:
 
 class _Reasons:
     def __init__(self, trace: Trace, through_gates: bool) -> None:
-        graph = trace.graph
-        gates = frozenset[tuple[int, int]]() if through_gates else graph.gates
-        self.graph = graph
+        self.graph = graph = trace.graph
         self.heads = {layer: head.output for head in trace.auxiliary_heads for layer in head.layers}
         self.projections = {layer: shortcut.sum for shortcut in trace.shortcuts for layer in shortcut.layers}
-        main = [] if graph.main_output is None else [graph.main_output]
-        self.beside_gates = graph.feeding(main, gates)
-        self.on_path = set(longest_path(graph, without=gates))
+        self.gates = NO_EDGES if through_gates else graph.gates
+        self.counts = graph.feeds_main_output if through_gates else graph.feeds_beside_gates
+
+    @cached_property
+    def on_path(self) -> set[int]:
+        return set(longest_path(self.graph, without=self.gates))
 
     def of(self, index: int) -> str:
         graph, name = self.graph, self.graph.nodes[index].id
@@ -61,7 +62,7 @@ class _Reasons:
             return "dead end: its result reaches no output"
         if index not in graph.feeds_main_output:
             return "does not feed the main output"
-        if index not in self.beside_gates:
+        if index not in self.counts:
             return "computes a gate"
         if name in self.projections:
             return f"projection shortcut, parallel to the longer path into {self.projections[name]}"
@@ -73,8 +74,8 @@ def _not_seen(trace: Trace) -> Iterator[LeftOut]:
     for name in trace.mac_count.uncounted:
         yield LeftOut(name, "not understood: may hold weighted layers")
     ran = {call.name for call in trace.layers}
-    used = {ref.name.removeprefix("param:") for call in trace.calls for ref in input_refs(call)}
-    ran |= {name.rpartition(".")[0] for name in used}  # called as a function, with the module's weight
+    weights = (name.removeprefix("param:") for name in trace.graph.used if name.startswith("param:"))
+    ran |= {name.rpartition(".")[0] for name in weights}  # called as a function, with the module's weight
     atomic = {call.name for call in trace.layers if call.atomic}
     for module in trace.modules:
         is_layer = module.is_torch and ("Conv" in module.type or "Linear" in module.type)

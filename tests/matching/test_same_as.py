@@ -141,6 +141,24 @@ def test_a_lost_norm_is_named_where_its_result_would_be_summed():
     ]
 
 
+def test_a_computation_that_the_reference_has_besides_is_named():
+    """Nothing comes of it, but the reference does it."""
+
+    class Besides(nn.Module):
+        def __init__(self, besides):
+            super().__init__()
+            self.w, self.besides = nn.Linear(4, 4), besides
+
+        def forward(self, x):
+            if self.besides:
+                x.sin()
+            return self.w(x)
+
+    assert differences(lambda: Besides(False), lambda: Besides(True), (1, 4)) == [
+        "– ↔ :sin: after in:x nothing of the kind, in the reference sin"
+    ]
+
+
 def test_another_number_of_blocks_is_said_first():
     found = differences(torchvision.models.resnet34, torchvision.models.resnet18, (1, 3, 64, 64))
 
