@@ -99,7 +99,8 @@ def registered(monkeypatch):
     """Conventions that a test registers are forgotten after it."""
     from pytest_archcheck.graph import conventions
 
-    monkeypatch.setattr(conventions, "_REGISTRY", dict(conventions._REGISTRY))
+    known = dict(conventions._REGISTRY._functions)
+    monkeypatch.setattr(conventions._REGISTRY, "_functions", known)
 
 
 @pytest.mark.usefixtures("registered")
