@@ -9,12 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pytest_archcheck.costs.formulas import mac_formula
     from pytest_archcheck.drift import Drift, diff
     from pytest_archcheck.errors import ArchcheckError, FormatError, RecordingError, UsageError
     from pytest_archcheck.graph.conventions import convention
     from pytest_archcheck.inputs import spec
     from pytest_archcheck.marks import (
         arch,
+        arch_activations,
         arch_depth,
         arch_flops,
         arch_layers,
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
         arch_size,
         arch_stages,
     )
-    from pytest_archcheck.recording import trace
+    from pytest_archcheck.recording import count, trace
     from pytest_archcheck.traces import Trace
 
 __version__ = "0.1.0"
@@ -41,6 +43,7 @@ _HOMES = {
     "Trace": "traces",
     "UsageError": "errors",
     "arch": "marks",
+    "arch_activations": "marks",
     "arch_depth": "marks",
     "arch_flops": "marks",
     "arch_layers": "marks",
@@ -54,7 +57,9 @@ _HOMES = {
     "arch_size": "marks",
     "arch_stages": "marks",
     "convention": "graph.conventions",
+    "count": "recording",
     "diff": "drift",
+    "mac_formula": "costs.formulas",
     "spec": "inputs",
     "trace": "recording",
 }
@@ -68,6 +73,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "arch",
+    "arch_activations",
     "arch_depth",
     "arch_flops",
     "arch_layers",
@@ -81,7 +87,9 @@ __all__ = [
     "arch_size",
     "arch_stages",
     "convention",
+    "count",
     "diff",
+    "mac_formula",
     "spec",
     "trace",
 ]

@@ -16,7 +16,7 @@ from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from pytest_archcheck.costs.sizes import ParameterCount
+    from pytest_archcheck.costs.parameters import ParameterCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +66,11 @@ class Output(TensorSpec):
 class StateTensor:
     """One parameter, buffer or plain tensor attribute of the model.
 
-    ``kind`` is ``"param"``, ``"buffer"``, ``"const"`` (a tensor that the model keeps and that is neither) or
-    ``"opaque"`` (no recorded call made it; it is named by the module in whose forward it was met); ``tied_to`` names
-    the first tensor that is the same object; ``saved`` is whether the state dict holds it.
+    ``kind`` is ``"param"``, ``"buffer"``, ``"packed"`` (saved by a layer without parameters, as a quantized one),
+    ``"const"`` (a tensor that the model keeps and that is none of these) or ``"opaque"`` (no recorded call made it; it
+    is named by the module in whose forward it was met); ``tied_to`` names the first tensor that is the same object;
+    ``saved`` is whether the state dict holds it; ``stored`` are its bytes where they do not follow from shape and
+    dtype, as of a sparse tensor.
     """
 
     name: str
@@ -77,6 +79,7 @@ class StateTensor:
     trainable: bool = False
     tied_to: str | None = None
     saved: bool = True
+    stored: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +162,7 @@ class LayerCall:
     @property
     def params(self) -> ParameterCount:
         """The module's own parameters, children left out."""
-        from pytest_archcheck.costs.sizes import count_parameters
+        from pytest_archcheck.costs.parameters import count_parameters
 
         return count_parameters(self.state)
 
@@ -205,6 +208,12 @@ _FUSED = re.compile(r"^(Conv|Linear)(?:Add|ReLU|LeakyReLU|Tanh)+(\dd)?$")
 
 RECURRENT_OPS = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 """Functions that ``nn.LSTM`` and its like call; one op holds all stacked layers."""
+
+
+def lineage(name: str) -> tuple[str, ...]:
+    """A module's name and those of all that hold it: ``("", "layer1", "layer1.0")``."""
+    parts = name.split(".") if name else []
+    return ("", *(".".join(parts[: n + 1]) for n in range(len(parts))))
 
 
 def refs_in(value: object) -> Iterator[Ref]:

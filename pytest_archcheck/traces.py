@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from pytest_archcheck.records import Call, LayerCall, Module, Op, Output, StateTensor, TensorSpec
 
 if TYPE_CHECKING:
+    from pytest_archcheck.costs.activations import Activations
     from pytest_archcheck.costs.macs import MacCount
-    from pytest_archcheck.costs.sizes import ParameterCount
+    from pytest_archcheck.costs.parameters import ParameterCount
     from pytest_archcheck.graph.bottlenecks import Block
     from pytest_archcheck.graph.branches import AuxiliaryHead, Branch
     from pytest_archcheck.graph.dataflow import Graph
@@ -91,16 +92,41 @@ class Trace:
     @property
     def params(self) -> ParameterCount:
         """Parameters of the whole model, tied ones once; those of modules hidden in plain lists are not its own."""
-        from pytest_archcheck.costs.sizes import count_parameters
+        from pytest_archcheck.costs.parameters import count_parameters
 
         return count_parameters(tensor for tensor in self.state if tensor.saved or tensor.kind != "param")
 
     @cached_property
     def mac_count(self) -> MacCount:
-        """Multiply-accumulates per call and in total, and what could not be counted."""
-        from pytest_archcheck.costs.macs import count_macs
+        """Multiply-accumulates per call, module and type and in total, and what could not be counted."""
+        return self.count("macs")
 
-        return count_macs(self)
+    def count(self, counter: str) -> MacCount:
+        """What the forward costs under a way of counting: ``"macs"``, ``"flops"`` (2 × MACs) or ``"fvcore"``.
+
+        Raises:
+            UsageError: there is no such counter, or it runs the model itself (see ``count``).
+        """
+        from pytest_archcheck.costs.counters import count
+
+        return count(self, counter)
+
+    def backward(self, *, input_grad: bool = False) -> MacCount:
+        """Multiply-accumulates of one backward from all outputs; ``macs`` plus this is a training step.
+
+        Args:
+            input_grad: whether the model's inputs need a gradient too.
+        """
+        from pytest_archcheck.costs.backward import count_backward
+
+        return count_backward(self, input_grad)
+
+    @cached_property
+    def activations(self) -> Activations:
+        """Bytes that every call returns, and an estimate of the most that is alive at once."""
+        from pytest_archcheck.costs.activations import measure_activations
+
+        return measure_activations(self)
 
     @property
     def macs(self) -> int:
@@ -115,7 +141,7 @@ class Trace:
     @property
     def size(self) -> int:
         """Bytes of the parameters and buffers that the state dict saves, tied ones once."""
-        from pytest_archcheck.costs.sizes import state_bytes
+        from pytest_archcheck.costs.parameters import state_bytes
 
         return state_bytes(self.state)
 

@@ -1,4 +1,4 @@
-"""Numbers as people write them: ``"1.81G"``, ``"44.7 MiB"``, and what tolerance that implies."""
+"""Numbers as people write them: ``"1.81G"``, ``"44.7 MiB"``, ``"≤ 3.6G"``, and what each allows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from fractions import Fraction
 
 from pytest_archcheck.errors import UsageError
 
+Stated = int | float | str
+
 _UNITS = {
     "K": 10**3,
     "M": 10**6,
@@ -18,63 +20,105 @@ _UNITS = {
     "KIB": 2**10,
     "MIB": 2**20,
     "GIB": 2**30,
+    "TIB": 2**40,
 }
-_NUMBER = re.compile(r"\s*(?P<digits>\d[\d_,]*)(?:\.(?P<decimals>\d+))?\s*(?P<unit>[A-Za-z]*)\s*")
+_NUMBER = re.compile(
+    r"\s*(?P<relation>≤|≥|<=|>=)?\s*(?P<digits>\d[\d_,]*)(?:\.(?P<decimals>\d+))?\s*(?P<unit>[A-Za-z]*)\s*"
+)
+_RELATIONS = {"<=": "≤", ">=": "≥"}
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A number and how far a measured one may be from it."""
+    """A number, how far a measured one may be from it, and for a limit (``≤``, ``≥``) on which side."""
 
     value: Fraction
     tolerance: Fraction
     text: str
+    relation: str = "="
 
     def allows(self, measured: int) -> bool:
-        """Whether a measured number is within the tolerance."""
+        """Whether a measured number is within the tolerance, or on the right side of the limit."""
+        if self.relation == "≤":
+            return measured <= self.value
+        if self.relation == "≥":
+            return measured >= self.value
         return abs(measured - self.value) <= self.tolerance
 
 
-def quantity(stated: int | float | str, *, rel: float | None = None, unit: int = 1) -> Quantity:
+def quantity(
+    stated: Stated, *, rel: float | None = None, within: Stated | None = None, unit: int = 1
+) -> Quantity:
     """The quantity that a user stated.
 
-    An integer is exact; a string stands for ± half of its last digit, so ``"1.81G"`` is 1.805–1.815 × 10⁹;
-    ``rel`` replaces either by a share of the number. ``unit`` is what a bare number counts in.
+    An integer is exact; a string stands for ± half of its last digit, so ``"1.81G"`` is 1.805–1.815 × 10⁹; a string
+    that begins with ``≤`` or ``≥`` is a limit, and exact. ``rel`` replaces a tolerance by a share of the number and
+    ``within`` by a number. ``unit`` is what a bare number counts in.
 
     Raises:
-        UsageError: it is no number, negative, or its unit is unknown.
+        UsageError: it is no number, negative, or its unit is unknown; or both tolerances are given.
     """
     if isinstance(stated, bool) or not isinstance(stated, int | float | str):
         raise UsageError(f'{stated!r} is no number; write 11_689_512, or "11.7M"')
-    if rel is not None and not (isinstance(rel, int | float) and 0 <= rel < 1):
+    if rel is not None and (isinstance(rel, bool) or not (isinstance(rel, int | float) and 0 <= rel < 1)):
         raise UsageError(f"rel={rel!r} is no share between 0 and 1; write 0.005 for 0.5 %")
+    if rel is not None and within is not None:
+        raise UsageError(f"rel={rel!r} and abs={within!r}: give one tolerance")
+    relation, tolerance = "=", Fraction(0)
     if isinstance(stated, str):
-        value, tolerance = _parse(stated, unit)
+        relation, value, tolerance = _parse(stated, unit)
     else:
         if not math.isfinite(stated) or stated < 0:
             raise UsageError(f"{stated!r} is no count; it must be finite and not negative")
-        if isinstance(stated, float) and rel is None:
+        if isinstance(stated, float) and rel is None and within is None and unit == 1:
             raise UsageError(f'{stated!r} is no exact count; write an integer, "1.81G", or add rel=')
-        value, tolerance = Fraction(stated) * unit, Fraction(0)
+        value = Fraction(stated) * unit
+    if relation != "=":
+        return Quantity(value, Fraction(0), _shown(stated, unit), relation)
     if rel is not None:
-        tolerance = value * Fraction(rel)
-    return Quantity(value, tolerance, _shown(stated, rel))
+        return Quantity(value, value * Fraction(rel), f"{_shown(stated, unit)} ± {100 * rel:g} %")
+    if within is not None:
+        return Quantity(
+            value, quantity(within, unit=unit).value, f"{_shown(stated, unit)} ± {_shown(within, unit)}"
+        )
+    return Quantity(value, tolerance, _shown(stated, unit))
 
 
-def _parse(text: str, bare: int) -> tuple[Fraction, Fraction]:
+def limit(stated: Stated, relation: str, *, unit: int = 1) -> Quantity:
+    """A limit on one side: ``limit("5G", "≤")``.
+
+    Raises:
+        UsageError: it is no number, or has a relation of its own.
+    """
+    if isinstance(stated, float) and math.isfinite(stated) and stated == int(stated):
+        stated = int(stated)
+    found = quantity(stated, unit=unit)
+    if found.relation != "=":
+        raise UsageError(f"{stated!r} says {found.relation} itself; give the number alone")
+    return Quantity(found.value, Fraction(0), found.text, relation)
+
+
+def _parse(text: str, bare: int) -> tuple[str, Fraction, Fraction]:
     match = _NUMBER.fullmatch(text)
     unit = _UNITS.get(match["unit"].upper(), bare if match["unit"] == "" else None) if match else None
     if match is None or unit is None:
         raise UsageError(
-            f'{text!r} is no number; write one like "1.81G", "11.7M" or "44.7 MiB" '
+            f'{text!r} is no number; write one like "1.81G", "11.7M", "44.7 MiB" or "≤ 3.6G" '
             "(K, M, G and T are powers of 1000; KiB, MiB and GiB of 1024)"
         )
     digits = match["digits"].replace("_", "").replace(",", "")
     decimals = match["decimals"] or ""
     last = Fraction(unit, 10 ** len(decimals))
-    return int(digits + decimals) * last, (last / 2 if unit > 1 or decimals else Fraction(0))
+    relation = match["relation"] or "="
+    rounded = unit > 1 or bool(decimals)
+    return (
+        _RELATIONS.get(relation, relation),
+        int(digits + decimals) * last,
+        last / 2 if rounded else Fraction(0),
+    )
 
 
-def _shown(stated: int | float | str, rel: float | None) -> str:
-    text = stated if isinstance(stated, str) else f"{stated:,}"
-    return text if rel is None else f"{text} ± {100 * rel:g} %"
+def _shown(stated: Stated, bare: int) -> str:
+    """The number as it was written; one without a unit that counts in MiB says so."""
+    text = stated.strip().lstrip("≤≥<=> ") if isinstance(stated, str) else f"{stated:,}"
+    return f"{text} MiB" if bare == 2**20 and not any(letter.isalpha() for letter in text) else text

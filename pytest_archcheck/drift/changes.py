@@ -245,6 +245,9 @@ def _same_name(old: StateTensor, new: StateTensor, cause: bool) -> Iterator[Chan
     if old.tied_to != new.tied_to:
         states = tuple(t.tied_to or "its own" for t in (old, new))  # type: ignore[assignment]
         yield Change(old.name, "tied to", states[0], states[1], Severity.TRAINING)
+    if old.stored != new.stored:
+        states = tuple(ABSENT if t.stored is None else f"{t.stored} bytes" for t in (old, new))  # type: ignore[assignment]
+        yield Change(old.name, "stored", states[0], states[1], Severity.COST)
     if old.saved != new.saved:
         states = tuple("saved" if t.saved else "not saved" for t in (old, new))  # type: ignore[assignment]
         yield Change(old.name, "state dict", states[0], states[1], Severity.BREAKING)

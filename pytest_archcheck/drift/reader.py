@@ -18,7 +18,7 @@ from pytest_archcheck.records import (
 )
 from pytest_archcheck.traces import Trace
 
-_STATE_KINDS = ("param", "buffer", "const", "opaque")
+_STATE_KINDS = ("param", "buffer", "packed", "const", "opaque")
 
 
 def read(text: str) -> Trace:
@@ -117,9 +117,11 @@ class _Reader:
         name = tokens.name()
         spec = read_spec(tokens)
         frozen, unsaved = tokens.skip("frozen"), tokens.skip("unsaved")
+        stored = tokens.integer() if tokens.skip("stored") else None
         tied_to = tokens.name() if tokens.skip("=") else None
-        saved = kind in ("param", "buffer") and not unsaved
-        self.state.append(StateTensor(name, kind, spec, kind == "param" and not frozen, tied_to, saved))
+        saved = kind in ("param", "buffer", "packed") and not unsaved
+        trainable = kind == "param" and not frozen
+        self.state.append(StateTensor(name, kind, spec, trainable, tied_to, saved, stored))
 
     def _call(self, number: int, call_id: str, tokens: Tokens) -> None:
         name, _, count = call_id.rpartition("#") if _has_number(call_id) else (call_id, "", "1")

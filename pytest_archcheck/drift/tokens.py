@@ -72,6 +72,13 @@ class Tokens:
             fail(f"expected a name, found {self.peek() or 'the end of the line'}")
         return self.take()
 
+    def integer(self) -> int:
+        """Take a whole number."""
+        found = self.take()
+        if not found.isdecimal():
+            fail(f"expected a whole number, found {found}")
+        return int(found)
+
     def end(self) -> None:
         """Insist that nothing follows."""
         if self.kind() != "end":

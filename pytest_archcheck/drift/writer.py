@@ -10,7 +10,7 @@ Line by line (version 0)::
     <scope>:<function>(<arguments>) -> <spec> …               an op
     output<path> %<ref> <spec>                                each output tensor
     module <name> <class>(<config>)                           each module that was not called
-    param <name> <spec> [frozen] [unsaved] [= <name>]         likewise buffer, const, opaque
+    param <name> <spec> [frozen] [unsaved] [stored <bytes>] [= <name>]    likewise buffer, packed, const, opaque
 
 A spec is a dtype and a shape, ``int64[1,128]``; float32 is left out. ``%name`` refers to the tensor that a call
 made, ``%name@1`` to its second one. What follows ``  # `` is for the reader and is computed anew on
@@ -32,7 +32,7 @@ COMMENT = "  # "
 
 _PLAIN_NAME = re.compile(r"[\w.\-#:]+")
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
-_KEYWORDS = {"archcheck", "model", "output", "module", "param", "buffer", "const", "opaque"}
+_KEYWORDS = {"archcheck", "model", "output", "module", "param", "buffer", "packed", "const", "opaque"}
 _RESERVED = {"None", "True", "False", "inf", "nan"}
 
 
@@ -87,6 +87,8 @@ def state_text(tensor: StateTensor) -> str:
         line += " frozen"
     if tensor.kind in ("param", "buffer") and not tensor.saved:
         line += " unsaved"
+    if tensor.stored is not None:
+        line += f" stored {tensor.stored}"
     if tensor.tied_to is not None:
         line += f" = {name_text(tensor.tied_to)}"
     return line

@@ -1,12 +1,11 @@
 """Run a model and write down what it did. The only room that imports torch.
 
-``trace`` is the entry: it finds a place to run (``placements``), makes a structural clone (``clone``) and
-arguments (``inputs``), and lets the ``recorder`` watch one forward.
+``trace`` is the entry: it finds a place to run (``placements``), makes a structural clone (``setup``, ``clone``) and
+arguments (``inputs``), and lets the ``recorder`` watch one forward. ``count`` lets another counter watch it.
 """
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
@@ -14,20 +13,22 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_archcheck.errors import RecordingError, UsageError
-from pytest_archcheck.recording.build import Subject, build, is_model_or_factory
+from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.build import build
 from pytest_archcheck.recording.caches import caches_clean
 from pytest_archcheck.recording.clone import Cloner
-from pytest_archcheck.recording.failures import explain_failure, in_short
-from pytest_archcheck.recording.inputs import Arguments, make_arguments
-from pytest_archcheck.recording.placements import Placement, placement, placements, undisturbed
+from pytest_archcheck.recording.counters import count, second_count
+from pytest_archcheck.recording.failures import explain_failure
+from pytest_archcheck.recording.inputs import Arguments
+from pytest_archcheck.recording.placements import Placement, undisturbed
 from pytest_archcheck.recording.recorder import Recorder, unrecorded
-from pytest_archcheck.recording.twins import NoValuesError, ParameterGuard
+from pytest_archcheck.recording.setup import check_arguments, cloned, described, on_first_placement, set_up
+from pytest_archcheck.recording.twins import ParameterGuard
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import LayerCall, Output
 from pytest_archcheck.traces import Trace
 
-__all__ = ["build", "trace"]
+__all__ = ["build", "count", "second_count", "trace"]
 
 
 def trace(
@@ -53,37 +54,10 @@ def trace(
         UsageError: an argument makes no sense.
         RecordingError: the model could not be built, cloned or run; the message has the trace so far.
     """
-    if not is_model_or_factory(model):
-        raise UsageError(
-            f"trace() was given {_described(model)}: give an nn.Module, or a function that builds one"
-        )
-    if kwargs is not None and not isinstance(kwargs, Mapping):
-        raise UsageError(f"kwargs={kwargs!r}: give a dict of the forward's keyword arguments")
-    if not isinstance(train, bool):
-        raise UsageError(f"train={train!r}: give True or False")
-    subject = Subject(model)
-    notes: list[str] = []
-    failure: RecordingError | None = None
-    latest: RecordingError | None = None
-    for name in placements(device):
-        if name == "fake" and latest is not None and not isinstance(latest, NoValuesError):
-            break  # the model has values, and failed with them
-        place = placement(name)
-        try:
-            with unrecorded():
-                built = subject.on(place)
-            return _record(built, inputs, kwargs, place, train, tuple(notes))
-        except RecordingError as error:
-            notes.append(f"{name}: {in_short(error)}")
-            failure = _more_telling(failure, error)
-            latest = error
-            if error.__cause__ is not None:  # a failed forward's activations
-                traceback.clear_frames(error.__cause__.__traceback__)
-    assert failure is not None
-    if len(notes) > 1:
-        story, separator, advice = str(failure).partition("\n  do:")
-        failure.args = (f"{story}\n  tried:  {'; '.join(notes)}{separator}{advice}",)
-    raise failure
+    check_arguments("trace", model, kwargs, train)
+    return on_first_placement(
+        model, device, lambda built, place, notes: _record(built, inputs, kwargs, place, train, notes)
+    )
 
 
 def _record(
@@ -98,16 +72,12 @@ def _record(
 ) -> Trace:
     with unrecorded(), undisturbed(place), caches_clean(model), torch.set_grad_enabled(grad):
         cloner = Cloner(place, share)
-        clone = _cloned(cloner, model)
+        clone = cloned(cloner, model)
         guard = ParameterGuard(cloner.shared)
         error: RecordingError | None = None
         try:
             with guard if cloner.shared else nullcontext():
-                _set_mode(clone, train, cloner)
-                arguments = make_arguments(clone, inputs, kwargs, place)
-                if cloner.is_lazy:  # one call gives its parameters their shapes
-                    _give_shapes(clone, arguments, place)
-                    arguments = make_arguments(clone, inputs, kwargs, place)
+                arguments = set_up(clone, cloner, inputs, kwargs, train)
                 recorder = Recorder(clone, place, cloner.found)
                 result = _run(recorder, arguments, place)
         except RecordingError as raised:
@@ -123,50 +93,6 @@ def _record(
         raise error
     notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
     return _record(model, inputs, kwargs, place, train, notes, grad=True, share=share)
-
-
-def _cloned(cloner: Cloner, model: nn.Module) -> nn.Module:
-    try:
-        return cloner.clone(model)
-    except RecordingError:
-        raise
-    except Exception as error:
-        raise _not_set_up(model, error) from error
-
-
-def _set_mode(clone: nn.Module, train: bool, cloner: Cloner) -> None:
-    """Training or evaluation mode, as the model's own ``train()`` sets it."""
-    for module in clone.modules():
-        if isinstance(module, torch.fx.GraphModule) and "train" in module.__dict__:
-            del module.__dict__["train"]  # of an exported program, which refuses
-            cloner.notes.append("the mode is the one that the program was exported in")
-    try:
-        clone.train(train)
-    except Exception as error:
-        raise _not_set_up(clone, error) from error
-
-
-def _not_set_up(model: nn.Module, error: Exception) -> RecordingError:
-    return RecordingError(
-        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
-    )
-
-
-def _give_shapes(clone: nn.Module, arguments: Arguments, place: Placement) -> None:
-    """Call a lazy clone once, unrecorded: what it makes of its inputs' shapes is then its architecture."""
-    try:
-        with place.active(), torch.device(place.device):
-            clone(*arguments.args, **arguments.kwargs)
-    except Exception as error:
-        raise RecordingError(
-            f"{type(clone).__name__} has lazy modules, and the call that would give them their shapes failed on "
-            f"{place.name}: {type(error).__name__}: {error}"
-        ) from error
-    for name, tensor in (*clone.named_parameters(), *clone.named_buffers()):
-        if nn.parameter.is_lazy(tensor):
-            raise RecordingError(
-                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward"
-            )
 
 
 def _run(recorder: Recorder, arguments: Arguments, place: Placement) -> Any:
@@ -193,7 +119,7 @@ def _trace_of(
     )
     if not outputs:
         name = type(recorder.clone).__name__
-        raise RecordingError(f"{name} returned {_described(result)}, in which there is no tensor")
+        raise RecordingError(f"{name} returned {described(result)}, in which there is no tensor")
     calls = tuple(call for call in recorder.calls if call is not None)
     if isinstance(calls[0], LayerCall) and calls[0].name == "." and not calls[0].atomic:
         calls = calls[1:]  # the call of the root itself: its inputs and outputs are the trace's
@@ -208,14 +134,3 @@ def _trace_of(
         placement=place.name,
         notes=notes,
     )
-
-
-def _more_telling(first: RecordingError | None, second: RecordingError) -> RecordingError:
-    """The failure on a real device, unless the model could not be brought there at all."""
-    if first is not None and second.__cause__ is None:
-        return first
-    return second
-
-
-def _described(thing: Any) -> str:
-    return f"{type(thing).__name__} {str(thing)[:60]!r}"

@@ -34,7 +34,7 @@ def is_atomic(module: nn.Module) -> bool:
         return True
     if "forward" in module.__dict__:
         return False
-    if _is_quantized(type(module)):
+    if is_quantized(type(module)):
         return True
     if not is_torch_class(type(module)):
         return False
@@ -85,7 +85,7 @@ def is_torch_class(cls: type) -> bool:
     return cls.__module__.startswith("torch.nn.modules.")
 
 
-def _is_quantized(cls: type) -> bool:
+def is_quantized(cls: type) -> bool:
     """Whether a class is one of torch's quantized layers, which keep their weights packed."""
     return cls.__module__.startswith("torch.ao.nn.") and ".quantized." in cls.__module__
 

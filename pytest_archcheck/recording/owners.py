@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from pytest_archcheck.recording.clone import Found
-from pytest_archcheck.recording.config import config_of, is_atomic, type_name
-from pytest_archcheck.recording.values import spec_of
+from pytest_archcheck.recording.config import config_of, is_atomic, is_quantized, type_name
+from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import Module, Ref, StateTensor
 
 
@@ -131,4 +131,28 @@ class Inventory:
                 self._first.setdefault(id(tensor), name)
                 trainable = kind == "param" and tensor.requires_grad
                 saved = not hidden and key not in unsaved
-                yield tensor, StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved)
+                stored = getattr(tensor, "_archcheck_stored", None)
+                yield tensor, StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved, stored)
+        if is_quantized(type(module)):
+            yield from _packed(prefix, module, saved=not hidden)
+
+
+def _packed(prefix: str, module: nn.Module, *, saved: bool) -> Iterator[tuple[torch.Tensor, StateTensor]]:
+    """What a quantized layer saves beside parameters and buffers: its weights, scales and zero points."""
+    state: dict[str, object] = {}
+    module._save_to_state_dict(state, f"{prefix}." if prefix else "", keep_vars=True)
+    for key, value in state.items():
+        own = key.removeprefix(prefix).lstrip(".")
+        if own in module._parameters or own in module._buffers:
+            continue
+        for path, tensor in tensor_leaves(value):
+            spec = spec_of(tensor)
+            stored = None
+            if tensor.is_quantized and tensor.qscheme() in (
+                torch.per_channel_affine,
+                torch.per_channel_symmetric,
+            ):
+                stored = (
+                    tensor.nelement() * tensor.element_size() + 16 * tensor.q_per_channel_scales().numel()
+                )
+            yield tensor, StateTensor(f"{key}{path}", "packed", spec, saved=saved, stored=stored)

@@ -33,6 +33,14 @@ def twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor
     Raises:
         NoValuesError: a meta tensor for a real device.
     """
+    twin = _twin_of(tensor, place, share)
+    stored = _stored_bytes(tensor)
+    if stored is not None:
+        twin.__dict__["_archcheck_stored"] = stored
+    return twin
+
+
+def _twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor:
     cls: type[Any] = type(tensor)
     if nn.parameter.is_lazy(tensor):
         return cls(requires_grad=tensor.requires_grad, device=place.device, dtype=tensor.dtype)  # type: ignore[no-any-return]
@@ -53,6 +61,24 @@ def twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor
             made.__class__ = cls
         return made
     return twin.requires_grad_() if tensor.requires_grad else twin
+
+
+def _stored_bytes(tensor: torch.Tensor) -> int | None:
+    """Bytes of what a sparse tensor holds, which its counterpart without values does not know."""
+    layout = tensor.layout
+    if layout is torch.strided or nn.parameter.is_lazy(tensor):
+        return None
+    plain = tensor.detach()
+    parts: tuple[torch.Tensor, ...]
+    if layout is torch.sparse_coo:
+        parts = (plain._indices(), plain._values())
+    elif layout in (torch.sparse_csr, torch.sparse_bsr):
+        parts = (plain.crow_indices(), plain.col_indices(), plain.values())
+    elif layout in (torch.sparse_csc, torch.sparse_bsc):
+        parts = (plain.ccol_indices(), plain.row_indices(), plain.values())
+    else:
+        return None
+    return sum(part.nbytes for part in parts)
 
 
 def _copied(plain: torch.Tensor, place: Placement) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_archcheck import UsageError
-from pytest_archcheck.costs.quantities import quantity
+from pytest_archcheck.costs.quantities import limit, quantity
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,36 @@ def test_a_relative_tolerance_replaces_it():
     assert not quantity(100, rel=0.05).allows(106)
 
 
+def test_an_absolute_tolerance_replaces_it():
+    assert quantity("1G", within="5M").allows(1_005_000_000)
+    assert not quantity("1G", within="5M").allows(1_005_000_001)
+
+
+@pytest.mark.parametrize(
+    ("stated", "inside", "outside"),
+    [
+        ("≤ 3.6G", [0, 3_600_000_000], [3_600_000_001]),
+        ("<=3.6G", [3_600_000_000], [3_600_000_001]),
+        (">= 1M", [1_000_000, 10**12], [999_999]),
+        ("≥1 KiB", [1024], [1023]),
+    ],
+)
+def test_a_limit_is_exact_and_open_on_one_side(stated, inside, outside):
+    """The half digit of ``"3.6G"`` is no part of ``"≤ 3.6G"``."""
+    wanted = quantity(stated)
+
+    assert all(wanted.allows(number) for number in inside)
+    assert not any(wanted.allows(number) for number in outside)
+
+
+def test_a_limit_by_keyword_is_the_same():
+    assert limit("3.6G", "≤").allows(3_600_000_000)
+    assert not limit("3.6G", "≤").allows(3_600_000_001)
+    assert limit(2.0, "≥", unit=2**20).allows(2**21)
+    with pytest.raises(UsageError, match="'≤ 3G' says ≤ itself"):
+        limit("≤ 3G", "≤")
+
+
 @pytest.mark.parametrize(
     ("stated", "options", "message"),
     [
@@ -45,6 +75,10 @@ def test_a_relative_tolerance_replaces_it():
         (float("nan"), {}, "it must be finite"),
         (1.5, {}, r"1.5 is no exact count; write an integer"),
         (1, {"rel": 5}, "rel=5 is no share between 0 and 1"),
+        (1, {"rel": True}, "rel=True is no share"),
+        (1, {"rel": 0.1, "within": 1}, "rel=0.1 and abs=1: give one tolerance"),
+        (1, {"within": "some"}, "'some' is no number"),
+        ("< 3G", {}, "'< 3G' is no number; write one like"),
     ],
 )
 def test_what_is_no_number_is_told(stated, options, message):

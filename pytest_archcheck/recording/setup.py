@@ -1,0 +1,155 @@
+"""A clone of a model, in its mode and with its arguments, ready to be called where it is to be run."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from pytest_archcheck.errors import RecordingError, UsageError
+from pytest_archcheck.recording.build import Subject, is_model_or_factory
+from pytest_archcheck.recording.clone import Cloner
+from pytest_archcheck.recording.failures import in_short
+from pytest_archcheck.recording.inputs import Arguments, make_arguments
+from pytest_archcheck.recording.placements import Placement, placement, placements
+from pytest_archcheck.recording.recorder import unrecorded
+from pytest_archcheck.recording.twins import NoValuesError
+
+_T = TypeVar("_T")
+
+
+def check_arguments(caller: str, model: Any, kwargs: Any, train: Any) -> None:
+    """Refuse what is no model, no keyword arguments or no mode.
+
+    Raises:
+        UsageError: one of them makes no sense.
+    """
+    if not is_model_or_factory(model):
+        raise UsageError(
+            f"{caller}() was given {described(model)}: give an nn.Module, or a function that builds one"
+        )
+    if kwargs is not None and not isinstance(kwargs, Mapping):
+        raise UsageError(f"kwargs={kwargs!r}: give a dict of the forward's keyword arguments")
+    if not isinstance(train, bool):
+        raise UsageError(f"train={train!r}: give True or False")
+
+
+def on_first_placement(
+    model: nn.Module | Callable[[], nn.Module],
+    device: str,
+    attempt: Callable[[nn.Module, Placement, tuple[str, ...]], _T],
+) -> _T:
+    """What an attempt gives on the first placement of the ladder where it does not fail.
+
+    Args:
+        model: a module, or a factory that builds one.
+        device: the name of a placement, or ``"auto"``.
+        attempt: is given the built model, the placement, and why those before it failed.
+
+    Raises:
+        RecordingError: it failed on all of them; the message is that of the most telling failure.
+    """
+    subject = Subject(model)
+    notes: list[str] = []
+    failure: RecordingError | None = None
+    latest: RecordingError | None = None
+    for name in placements(device):
+        if name == "fake" and latest is not None and not isinstance(latest, NoValuesError):
+            break  # the model has values, and failed with them
+        place = placement(name)
+        try:
+            with unrecorded():
+                built = subject.on(place)
+            return attempt(built, place, tuple(notes))
+        except RecordingError as error:
+            notes.append(f"{name}: {in_short(error)}")
+            failure = _more_telling(failure, error)
+            latest = error
+            if error.__cause__ is not None:  # a failed forward's activations
+                traceback.clear_frames(error.__cause__.__traceback__)
+    assert failure is not None
+    if len(notes) > 1:
+        story, separator, advice = str(failure).partition("\n  do:")
+        failure.args = (f"{story}\n  tried:  {'; '.join(notes)}{separator}{advice}",)
+    raise failure
+
+
+def cloned(cloner: Cloner, model: nn.Module) -> nn.Module:
+    """The clone of a model.
+
+    Raises:
+        RecordingError: it cannot be cloned.
+    """
+    try:
+        return cloner.clone(model)
+    except RecordingError:
+        raise
+    except Exception as error:
+        raise _not_set_up(model, error) from error
+
+
+def set_up(
+    clone: nn.Module, cloner: Cloner, inputs: Any, kwargs: Mapping[str, Any] | None, train: bool
+) -> Arguments:
+    """Bring a clone into its mode and make what it is called with.
+
+    Raises:
+        RecordingError: its mode cannot be set, or its inputs cannot be made.
+    """
+    place = cloner.place
+    _set_mode(clone, train, cloner)
+    arguments = make_arguments(clone, inputs, kwargs, place)
+    if cloner.is_lazy:  # one call gives its parameters their shapes
+        _give_shapes(clone, arguments, place)
+        arguments = make_arguments(clone, inputs, kwargs, place)
+    return arguments
+
+
+def _set_mode(clone: nn.Module, train: bool, cloner: Cloner) -> None:
+    """Training or evaluation mode, as the model's own ``train()`` sets it."""
+    for module in clone.modules():
+        if isinstance(module, torch.fx.GraphModule) and "train" in module.__dict__:
+            del module.__dict__["train"]  # of an exported program, which refuses
+            cloner.notes.append("the mode is the one that the program was exported in")
+    try:
+        clone.train(train)
+    except Exception as error:
+        raise _not_set_up(clone, error) from error
+
+
+def _not_set_up(model: nn.Module, error: Exception) -> RecordingError:
+    return RecordingError(
+        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
+    )
+
+
+def _give_shapes(clone: nn.Module, arguments: Arguments, place: Placement) -> None:
+    """Call a lazy clone once, unrecorded: what it makes of its inputs' shapes is then its architecture."""
+    try:
+        with place.active(), torch.device(place.device):
+            clone(*arguments.args, **arguments.kwargs)
+    except Exception as error:
+        raise RecordingError(
+            f"{type(clone).__name__} has lazy modules, and the call that would give them their shapes failed on "
+            f"{place.name}: {type(error).__name__}: {error}"
+        ) from error
+    for name, tensor in (*clone.named_parameters(), *clone.named_buffers()):
+        if nn.parameter.is_lazy(tensor):
+            raise RecordingError(
+                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward"
+            )
+
+
+def _more_telling(first: RecordingError | None, second: RecordingError) -> RecordingError:
+    """The failure on a real device, unless the model could not be brought there at all."""
+    if first is not None and second.__cause__ is None:
+        return first
+    return second
+
+
+def described(thing: Any) -> str:
+    """A thing's class and the beginning of its text, for error messages."""
+    return f"{type(thing).__name__} {str(thing)[:60]!r}"
