@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from pytest_archcheck.costs.quantities import Stated
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.inputs import positional
 from pytest_archcheck.invariants import INVARIANTS, Invariant
@@ -38,32 +39,73 @@ def arch_layers(counts: Mapping[str, int] | None = None, /, **named: int) -> pyt
 
 
 def arch_params(
-    total: int | str | None = None,
+    total: Stated | Mapping[str, Stated] | None = None,
     *,
-    trainable: int | str | None = None,
-    at_most: int | str | None = None,
+    trainable: Stated | None = None,
+    rel: float | None = None,
+    abs: Stated | None = None,
+    at_most: Stated | None = None,
+    at_least: Stated | None = None,
 ) -> pytest.MarkDecorator:
-    """Parameters in total, trainable ones, or a limit; tied ones count once."""
-    return pytest.mark.arch_params(total, trainable=trainable, at_most=at_most)
+    """Parameters in total or by module, trainable ones, or limits; tied ones count once."""
+    return pytest.mark.arch_params(
+        total, trainable=trainable, rel=rel, abs=abs, at_most=at_most, at_least=at_least
+    )
 
 
 def arch_macs(
-    total: int | str | None = None, *, rel: float | None = None, at_most: int | str | None = None
+    total: Stated | Mapping[str, Stated] | None = None,
+    *,
+    rel: float | None = None,
+    abs: Stated | None = None,
+    at_most: Stated | None = None,
+    at_least: Stated | None = None,
+    counter: str | None = None,
 ) -> pytest.MarkDecorator:
-    """Multiply-accumulates of one forward; a string like ``"1.81G"`` is ± half its last digit."""
-    return pytest.mark.arch_macs(total, rel=rel, at_most=at_most)
+    """Multiply-accumulates of one forward, in total or by module: ``arch_macs({"backbone": "≤ 3.6G"})``.
+
+    A string like ``"1.81G"`` is ± half its last digit; ``counter`` is the way of counting, see ``costs.counters``.
+    """
+    return pytest.mark.arch_macs(total, rel=rel, abs=abs, at_most=at_most, at_least=at_least, counter=counter)
 
 
 def arch_flops(
-    total: int | str | None = None, *, rel: float | None = None, at_most: int | str | None = None
+    total: Stated | Mapping[str, Stated] | None = None,
+    *,
+    rel: float | None = None,
+    abs: Stated | None = None,
+    at_most: Stated | None = None,
+    at_least: Stated | None = None,
+    counter: str | None = None,
 ) -> pytest.MarkDecorator:
     """Floating-point operations of one forward: 2 × MACs."""
-    return pytest.mark.arch_flops(total, rel=rel, at_most=at_most)
+    return pytest.mark.arch_flops(
+        total, rel=rel, abs=abs, at_most=at_most, at_least=at_least, counter=counter
+    )
 
 
-def arch_size(mib: int | float | str, *, rel: float = 0.005) -> pytest.MarkDecorator:
-    """Size of the saved state in MiB, within a share of it."""
-    return pytest.mark.arch_size(mib, rel=rel)
+def arch_size(
+    mib: Stated | Mapping[str, Stated] | None = None,
+    *,
+    rel: float | None = None,
+    abs: Stated | None = None,
+    at_most: Stated | None = None,
+    at_least: Stated | None = None,
+) -> pytest.MarkDecorator:
+    """Size of the saved state in MiB, in total or by module; without a tolerance within 0.5 %."""
+    return pytest.mark.arch_size(mib, rel=rel, abs=abs, at_most=at_most, at_least=at_least)
+
+
+def arch_activations(
+    mib: Stated | None = None,
+    *,
+    rel: float | None = None,
+    abs: Stated | None = None,
+    at_most: Stated | None = None,
+    at_least: Stated | None = None,
+) -> pytest.MarkDecorator:
+    """The estimated peak of a forward's activations in MiB; see ``costs.activations``."""
+    return pytest.mark.arch_activations(mib, rel=rel, abs=abs, at_most=at_most, at_least=at_least)
 
 
 def arch_output(*shape: Dim, path: str | None = None) -> pytest.MarkDecorator:
@@ -123,6 +165,10 @@ class Statements:
     subject: ModelUnderTest | None
     invariants: tuple[tuple[str, Invariant], ...]
     """Each with its spelling, ``@arch_depth(18, convention='paper')``."""
+
+    def also(self, invariants: tuple[tuple[str, Invariant], ...]) -> Statements:
+        """The same with more invariants."""
+        return Statements(self.subject, (*self.invariants, *invariants))
 
     def __bool__(self) -> bool:
         return self.subject is not None or bool(self.invariants)

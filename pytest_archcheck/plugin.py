@@ -1,4 +1,4 @@
-"""The pytest plugin: options, markers, fixtures and hooks, and nothing else. It imports no torch.
+"""The pytest plugin: options, markers and hooks, and nothing else. It imports no torch.
 
 The marks of a test are judged in its call phase on one recorded trace, together with its body, which always
 runs; one failure reports both.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Generator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,12 +15,22 @@ import pytest
 
 from pytest_archcheck.cleanup import CleanupGuard
 from pytest_archcheck.errors import ArchcheckError, UsageError
+from pytest_archcheck.fixtures import (
+    COUNTER,
+    RECORDER,
+    STATEMENTS,
+    arch_inputs,
+    arch_kwargs,
+    arch_model,
+    arch_snapshot,
+    arch_trace,
+)
+
+__all__ = ["arch_inputs", "arch_kwargs", "arch_model", "arch_snapshot", "arch_trace"]
 
 if TYPE_CHECKING:
-    from syrupy.assertion import SnapshotAssertion
-
-    from pytest_archcheck.invariants import Violation
-    from pytest_archcheck.marks import ModelUnderTest, Statements
+    from pytest_archcheck.invariants import Invariant, Violation
+    from pytest_archcheck.marks import Statements
     from pytest_archcheck.traces import Trace
 
 _MARKERS = (
@@ -29,10 +38,12 @@ _MARKERS = (
     "as a bare mark write pytest.mark.arch.with_args(…)",
     "arch_depth(n, *, convention): layers under a named depth convention",
     "arch_layers(Conv2d=20, …): how many modules of each class ran",
-    "arch_params(total=None, *, trainable=None, at_most=None): parameters",
-    "arch_macs(total=None, *, rel=None, at_most=None): multiply-accumulates of one forward",
-    "arch_flops(total=None, *, rel=None, at_most=None): 2 × MACs",
-    "arch_size(mib, *, rel=0.005): size of the saved state in MiB",
+    "arch_params(total or {module: number}, *, trainable, rel, abs, at_most, at_least): parameters",
+    "arch_macs(total or {module: number}, *, rel, abs, at_most, at_least, counter='macs'): "
+    "multiply-accumulates of one forward",
+    "arch_flops(total or {module: number}, *, rel, abs, at_most, at_least, counter='macs'): 2 × MACs",
+    "arch_size(mib or {module: mib}, *, rel=0.005, abs, at_most, at_least): size of the saved state in MiB",
+    "arch_activations(mib, *, rel, abs, at_most, at_least): estimated peak of a forward's activations in MiB",
     "arch_output(*shape, path=None): shape of the main output, or of another",
     "arch_shapes({pattern: shape, …}): output shapes of layers",
     "arch_stages((3, 4, 6, 3)): number of repeated blocks in each stage",
@@ -41,9 +52,8 @@ _MARKERS = (
     "arch_same_as(reference): the architecture of another model, up to names; "
     "as a bare mark write pytest.mark.arch_same_as.with_args(…)",
 )
-_STATEMENTS = pytest.StashKey["Statements"]()
-_RECORDER = pytest.StashKey["partial[Trace]"]()
-"""Records another model as the model under test was."""
+_BUDGETS: pytest.StashKey[tuple[tuple[str, Invariant], ...]] = pytest.StashKey()
+"""What the configuration states of every model."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,6 +65,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addini("arch_device", "where to record, see --arch-device", default="auto")
     parser.addini(
+        "arch_budgets",
+        "limits for every model that a test records, as in macs <= 5G, params of head <= 10M, size <= 400 MiB",
+        type="linelist",
+        default=[],
+    )
+    parser.addini(
         "arch_snapshot_dir",
         "folder for all .arch snapshots, relative to the configuration file; empty: beside the tests",
         default="",
@@ -65,6 +81,19 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(CleanupGuard(), "archcheck-cleanup")
+    config.stash[_BUDGETS] = _budgets(config)
+
+
+def _budgets(config: pytest.Config) -> tuple[tuple[str, Invariant], ...]:
+    lines = config.getini("arch_budgets")
+    if not lines:
+        return ()
+    from pytest_archcheck.budgets import budgets_of
+
+    try:
+        return budgets_of(lines)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 # -- marks -----------------------------------------------------------------------------------------
@@ -84,14 +113,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """A test with a mark to judge needs a trace, whether it asks for the fixture or not."""
-    if not isinstance(item, pytest.Function) or not _has_marks(item):
+    if not isinstance(item, pytest.Function) or not (_has_marks(item) or _has_budgets(item)):
         return
     from pytest_archcheck.marks import statements_of
 
     try:
-        item.stash[_STATEMENTS] = statements = statements_of(item)
+        statements = statements_of(item)
     except UsageError:
         return  # a mark of one parameter set; told in set-up
+    if _has_budgets(item) and (statements or "arch_trace" in item.fixturenames):
+        from pytest_archcheck.budgets import that_apply
+
+        statements = statements.also(that_apply(item.config.stash[_BUDGETS], statements.invariants))
+    item.stash[STATEMENTS] = statements
     if statements.invariants and "arch_trace" not in item.fixturenames:
         item.fixturenames.append("arch_trace")
 
@@ -106,7 +140,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             "write it as a function or in a plain class",
             pytrace=False,
         )
-    if _STATEMENTS not in item.stash:
+    if STATEMENTS not in item.stash:
         from pytest_archcheck.marks import statements_of
 
         try:
@@ -120,9 +154,16 @@ def _has_marks(node: pytest.Item) -> bool:
     return any(mark.name.startswith("arch") for mark in node.iter_markers())
 
 
+def _has_budgets(item: pytest.Item) -> bool:
+    """Whether the configuration states something of what this test records."""
+    if not item.config.stash.get(_BUDGETS, ()):
+        return False
+    return "arch_trace" in getattr(item, "fixturenames", ()) or _has_marks(item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
-    statements = pyfuncitem.stash.get(_STATEMENTS, None)
+    statements = pyfuncitem.stash.get(STATEMENTS, None)
     if statements is None or not statements.invariants:
         return (yield)
     try:
@@ -144,7 +185,7 @@ def _judge(item: pytest.Function, statements: Statements) -> str:
     from pytest_archcheck.reports.violations import render_violations
 
     trace = cast("Trace", item.funcargs["arch_trace"])
-    context = Context(recorder=item.stash.get(_RECORDER, None))
+    context = Context(recorder=item.stash.get(RECORDER, None), counter=item.stash.get(COUNTER, None))
     violations: list[tuple[str, Violation]] = []
     for text, invariant in statements.invariants:
         try:
@@ -155,89 +196,6 @@ def _judge(item: pytest.Function, statements: Statements) -> str:
         return ""
     full = item.config.get_verbosity() >= 2
     return render_violations(trace, violations, len(statements.invariants), full=full)
-
-
-# -- fixtures --------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def arch_model(request: pytest.FixtureRequest) -> Any:
-    """The model under test, really built. Override it to give the model by a fixture."""
-    from pytest_archcheck.recording import build
-
-    subject = _subject(request)
-    if subject is None:
-        pytest.fail(_no_model(request), pytrace=False)
-    try:
-        return build(subject.model)
-    except ArchcheckError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-
-@pytest.fixture
-def arch_inputs(request: pytest.FixtureRequest) -> Any:
-    """What the model under test is called with, as stated. Override it beside ``arch_model``."""
-    subject = _subject(request)
-    if subject is None:
-        pytest.fail(_no_inputs(request), pytrace=False)
-    return subject.inputs
-
-
-@pytest.fixture
-def arch_kwargs(request: pytest.FixtureRequest) -> Any:
-    """The forward's keyword arguments, as stated. Override it beside ``arch_inputs``."""
-    subject = _subject(request)
-    return None if subject is None else subject.kwargs
-
-
-@pytest.fixture
-def arch_trace(request: pytest.FixtureRequest) -> Trace:
-    """The trace of the model under test, recorded once for the test."""
-    subject = _subject(request)
-    if subject is not None:
-        model, inputs = subject.model, subject.inputs
-        kwargs, train = subject.kwargs, subject.train
-    else:
-        model, inputs = request.getfixturevalue("arch_model"), request.getfixturevalue("arch_inputs")
-        kwargs, train = request.getfixturevalue("arch_kwargs"), False
-    from pytest_archcheck.recording import trace
-
-    config = request.config
-    device = config.getoption("arch_device") or config.getini("arch_device")
-    record = partial(trace, inputs=inputs, kwargs=kwargs, device=device, train=train)
-    request.node.stash[_RECORDER] = record
-    try:
-        return record(model)
-    except ArchcheckError as error:
-        raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
-
-
-@pytest.fixture
-def arch_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> SnapshotAssertion:
-    """Syrupy's snapshot fixture for traces: ``assert arch_trace == arch_snapshot``."""
-    from pytest_archcheck.snapshots import extension_for
-
-    return snapshot.use_extension(extension_for(request.config))
-
-
-def _subject(request: pytest.FixtureRequest) -> ModelUnderTest | None:
-    node: pytest.Item = request.node
-    statements = node.stash.get(_STATEMENTS, None)
-    return None if statements is None else statements.subject
-
-
-def _no_model(request: pytest.FixtureRequest) -> str:
-    return (
-        f"{request.node.nodeid} states or asks for an architecture and names no model; "
-        "add @arch(model, inputs=…), or define the fixtures arch_model and arch_inputs"
-    )
-
-
-def _no_inputs(request: pytest.FixtureRequest) -> str:
-    return (
-        f"{request.node.nodeid} has a model and no inputs to call it with; "
-        "define the fixture arch_inputs, as in return (1, 3, 224, 224)"
-    )
 
 
 # -- snapshots -------------------------------------------------------------------------------------

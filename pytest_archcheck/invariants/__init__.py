@@ -7,7 +7,7 @@ that contradict each other are found before anything runs, and judges a trace.
 from __future__ import annotations
 
 from pytest_archcheck.invariants.base import Context, Invariant, Violation
-from pytest_archcheck.invariants.counts import Flops, Macs, Params, Size
+from pytest_archcheck.invariants.counts import ActivationPeak, Flops, Macs, Params, Size
 from pytest_archcheck.invariants.depth import Depth
 from pytest_archcheck.invariants.layers import Layers
 from pytest_archcheck.invariants.sameness import SameAs
@@ -23,6 +23,7 @@ INVARIANTS: dict[str, type[Invariant]] = {
     "arch_macs": Macs,
     "arch_flops": Flops,
     "arch_size": Size,
+    "arch_activations": ActivationPeak,
     "arch_output": OutputShape,
     "arch_shapes": Shapes,
     "arch_stages": Stages,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph.depth import DepthExplanation
 from pytest_archcheck.matching.results import Match
 from pytest_archcheck.traces import Trace
+
+if TYPE_CHECKING:
+    from pytest_archcheck.recording.counters import SecondCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,12 @@ class Context:
     """What the invariants of one test share.
 
     ``values`` are its named dimensions: ``"B"`` is one number wherever it stands. ``recorder`` records another model
-    with the inputs of the model under test, on the same placement.
+    with the inputs of the model under test, on the same placement; ``counter`` lets a second counter run that model.
     """
 
     values: dict[str, tuple[int, str]] = field(default_factory=dict)
     recorder: Callable[[Any], Trace] | None = None
+    counter: Callable[[str], SecondCount] | None = None
 
     def record(self, model: Any) -> Trace:
         """The trace of another model, called as the model under test is.
@@ -48,6 +52,20 @@ class Context:
                 "give the trace of the reference instead of the model"
             )
         return self.recorder(model)
+
+    def count(self, counter: str) -> SecondCount:
+        """What a second counter says of the model under test.
+
+        Raises:
+            RecordingError: it cannot be run or counted.
+            UsageError: the test made its trace itself, so that its model is not known.
+        """
+        if self.counter is None:
+            raise UsageError(
+                f"the test brings its own arch_trace, so {counter} has no model to run; "
+                "define arch_model and arch_inputs instead"
+            )
+        return self.counter(counter)
 
     def bind(self, name: str, size: int, where: str) -> str:
         """Bind a name, or say how it contradicts its first binding; empty when it agrees."""

@@ -1,90 +1,93 @@
-"""``arch_params``, ``arch_macs``, ``arch_flops`` and ``arch_size``: numbers with a tolerance or a limit."""
+"""``arch_params``, ``arch_macs``, ``arch_flops``, ``arch_size`` and ``arch_activations``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import ClassVar
 
-from pytest_archcheck.costs.quantities import quantity
+from pytest_archcheck.costs.counters import RUNNING, known_counter
+from pytest_archcheck.costs.parameters import state_bytes_per_module
+from pytest_archcheck.costs.quantities import Quantity, Stated, quantity
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.invariants.base import Context, Violation
+from pytest_archcheck.invariants.numbers import Measured, Number, judged
 from pytest_archcheck.traces import Trace
-
-Number = int | float | str
 
 
 @dataclass(frozen=True)
-class Params:
-    """Parameters in total, those that are trainable, or a limit; tied ones count once.
+class Params(Number):
+    """Parameters in total or by module, those that are trainable, or limits; tied ones count once.
 
     Raises:
         UsageError: nothing is stated, or something that is no number.
     """
 
-    total: Number | None = None
-    trainable: Number | None = field(default=None, kw_only=True)
-    at_most: Number | None = field(default=None, kw_only=True)
+    unit: ClassVar[str] = "parameters"
+
+    trainable: Stated | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _require(self.claims())
+        super().__post_init__()
+        if self.trainable is not None:
+            quantity(self.trainable)
 
     def claims(self) -> Mapping[str, object]:
-        """Total, trainable and limit, each by itself."""
-        return _stated(
-            {
-                "parameters": self.total,
-                "trainable parameters": self.trainable,
-                "limit of parameters": self.at_most,
-            }
-        )
+        """Those of every number, and the trainable ones by themselves."""
+        trainable = {} if self.trainable is None else {"trainable parameters": self.trainable}
+        return {**super().claims(), **trainable}
+
+    def measure(self, trace: Trace, context: Context) -> Measured:
+        """Elements of the parameters."""
+        return Measured(trace.params.total, trace.params.per_module)
 
     def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for each number that is not as stated."""
-        params = trace.params
-        yield from _exact(params.total, self.total, None, "parameters")
-        yield from _exact(params.trainable, self.trainable, None, "trainable parameters")
-        yield from _limit(params.total, self.at_most, "parameters")
+        yield from super().check(trace, context)
+        if self.trainable is not None:
+            found = trace.params.trainable
+            shown = f"{found:,} of {trace.params.total:,}"
+            yield from judged(found, quantity(self.trainable), "trainable parameters", shown)
 
 
 @dataclass(frozen=True)
-class Macs:
-    """Multiply-accumulates of one forward, exact, within ``rel``, or at most so many.
+class Macs(Number):
+    """Multiply-accumulates of one forward, in total or by module.
+
+    ``counter`` is the way of counting (by default ``"macs"``), see ``costs.counters``; ``"ptflops"``,
+    ``"ptflops-aten"`` and ``"torch"`` run the model themselves and tell a total only.
 
     Raises:
-        UsageError: nothing is stated, or something that is no number.
+        UsageError: nothing is stated, something that is no number, or there is no such counter.
     """
 
     unit: ClassVar[str] = "MACs"
+    factor: ClassVar[int] = 1
 
-    total: Number | None = None
-    rel: float | None = field(default=None, kw_only=True)
-    at_most: Number | None = field(default=None, kw_only=True)
+    counter: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _require(self.claims(), self.rel)
+        if self.counter is not None:
+            known_counter(self.counter)
+        if self.counter == "flops":
+            raise UsageError('counter="flops" counts 2 × MACs; state it by arch_flops')
+        if self.counter in RUNNING and isinstance(self.total, Mapping):
+            raise UsageError(f'counter="{self.counter}" tells a total only; state modules without it')
+        super().__post_init__()
 
-    def claims(self) -> Mapping[str, object]:
-        """Total and limit, each by itself."""
-        return _stated({self.unit: self.total, f"limit of {self.unit}": self.at_most})
+    @property
+    def subject(self) -> str:
+        """The unit, and by which counter where it is not ours."""
+        return self.unit if self.counter in (None, "macs") else f"{self.unit} by {self.counter}"
 
-    def measure(self, trace: Trace) -> int:
-        """The number that is judged."""
-        return trace.macs
-
-    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
-        """A violation where the number is not as stated, or where the count is not complete."""
-        if trace.status != "complete":
-            yield Violation(
-                "the model",
-                f"a complete count of {self.unit}",
-                trace.status,
-                "what has no formula is not in the number",
-                "state the parts that are counted by other marks",
-            )
-        found = self.measure(trace)
-        yield from _exact(found, self.total, self.rel, self.unit)
-        yield from _limit(found, self.at_most, self.unit)
+    def measure(self, trace: Trace, context: Context) -> Measured:
+        """The count, with what it left out."""
+        counter = self.counter or "macs"
+        if counter in RUNNING:
+            return Measured(self.factor * context.count(counter).total)
+        count = trace.count(counter)
+        per_module = {name: self.factor * macs for name, macs in count.per_module.items()}
+        return Measured(self.factor * count.total, per_module, count.incomplete)
 
 
 @dataclass(frozen=True)
@@ -92,82 +95,71 @@ class Flops(Macs):
     """Floating-point operations of one forward, which are 2 × MACs here.
 
     Raises:
-        UsageError: nothing is stated, or something that is no number.
+        UsageError: nothing is stated, something that is no number, or there is no such counter.
     """
 
     unit: ClassVar[str] = "FLOPs"
+    factor: ClassVar[int] = 2
 
-    def measure(self, trace: Trace) -> int:
-        """Twice the MACs."""
-        return trace.flops
+    def why(self, found: int, wanted: Quantity) -> str:
+        """Who stated the MACs by mistake is told so."""
+        is_macs = wanted.relation == "=" and found and wanted.allows(found // 2)
+        return "the number stated is the MACs; a FLOP count is 2 × MACs" if is_macs else ""
 
-    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
-        """The same as for MACs; who stated the MACs by mistake is told so."""
-        is_macs = self.total is not None and quantity(self.total, rel=self.rel).allows(trace.macs)
-        hint = "the number stated is the MACs; a FLOP count is 2 × MACs" if is_macs and trace.macs else ""
-        for violation in super().check(trace, context):
-            yield replace(violation, why=hint) if hint and not violation.why else violation
+
+class _Bytes(Number):
+    """A number of bytes, shown in MiB (2²⁰ bytes), which is also what a bare number counts in."""
+
+    bare: ClassVar[int] = 2**20
+
+    def shown(self, number: int) -> str:
+        """MiB and bytes."""
+        return f"{number / 2**20:.2f} MiB ({number:,} bytes)"
 
 
 @dataclass(frozen=True)
-class Size:
-    """Size of the saved state in MiB (2²⁰ bytes), within ``rel``, by default 0.5 %.
+class Size(_Bytes):
+    """Size of the saved state in MiB, in total or by module; a total without a tolerance is within 0.5 %.
 
-    Counted are the parameters and buffers that the state dict saves; a file adds its own headers, which is
-    what the tolerance is for.
+    Counted are the tensors that the state dict saves; a file adds its own headers, which is what the tolerance is for.
 
     Raises:
-        UsageError: something is no number.
+        UsageError: nothing is stated, or something that is no number.
     """
 
-    mib: Number
-    rel: float = field(default=0.005, kw_only=True)
+    unit: ClassVar[str] = "of saved state"
 
     def __post_init__(self) -> None:
-        _require(self.claims(), self.rel)
+        if self.rel is None and self.abs is None and self._has_exact():
+            object.__setattr__(self, "rel", 0.005)
+        super().__post_init__()
 
-    def claims(self) -> Mapping[str, object]:
-        """The size."""
-        return {"size of the state": self.mib}
-
-    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
-        """One violation where the size is out of tolerance."""
-        stated = quantity(self.mib, rel=self.rel, unit=2**20)
-        if not stated.allows(trace.size):
-            has_unit = any(letter.isalpha() for letter in stated.text)
-            text = stated.text if has_unit else stated.text.replace(" ", " MiB ", 1)
-            found = f"{trace.size / 2**20:.2f} MiB ({trace.size:,} bytes)"
-            yield Violation("the state dict", text, found, "", "state that, or mend the model")
-
-
-def _stated(claims: Mapping[str, object]) -> Mapping[str, object]:
-    return {subject: value for subject, value in claims.items() if value is not None}
-
-
-def _require(claims: Mapping[str, object], rel: float | None = None) -> None:
-    if not claims:
-        raise UsageError("nothing is stated; give a total or at_most=…")
-    for value in claims.values():
-        quantity(value, rel=rel)  # type: ignore[arg-type]
-
-
-def _exact(found: int, stated: Number | None, rel: float | None, unit: str) -> Iterator[Violation]:
-    if stated is None:
-        return
-    wanted = quantity(stated, rel=rel)
-    if not wanted.allows(found):
-        share = f" ({100 * float(found / wanted.value - 1):+.2f} %)" if wanted.value else ""
-        yield Violation(
-            "the model",
-            f"{wanted.text} {unit}",
-            f"{found:,}{share}",
-            "",
-            "state that, or mend the model",
+    def _has_exact(self) -> bool:
+        return any(
+            not (isinstance(stated, str) and stated.strip()[:1] in "≤≥<>")
+            for stated in self._by_pattern().values()
         )
 
+    def measure(self, trace: Trace, context: Context) -> Measured:
+        """Bytes of the saved tensors."""
+        return Measured(trace.size, state_bytes_per_module(trace.state))
 
-def _limit(found: int, at_most: Number | None, unit: str) -> Iterator[Violation]:
-    if at_most is not None and found > quantity(at_most).value:
-        shown = quantity(at_most).text
-        advice = "raise the limit, or mend the model"
-        yield Violation("the model", f"at most {shown} {unit}", f"{found:,}", "", advice)
+
+@dataclass(frozen=True)
+class ActivationPeak(_Bytes):
+    """The most bytes of activations that are alive at once in one forward, estimated; see ``costs.activations``.
+
+    Raises:
+        UsageError: nothing is stated, or something that is no number.
+    """
+
+    unit: ClassVar[str] = "of activations at the estimated peak"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.total, Mapping):
+            raise UsageError("a peak is the whole model's; give a number, at_most=… or at_least=…")
+        super().__post_init__()
+
+    def measure(self, trace: Trace, context: Context) -> Measured:
+        """The estimated peak."""
+        return Measured(trace.activations.peak)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from difflib import get_close_matches
 from types import EllipsisType
 from typing import TypeAlias
 
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.invariants.base import Context, Violation
+from pytest_archcheck.invariants.patterns import compiled, no_match
 from pytest_archcheck.records import Call, LayerCall, TensorSpec
 from pytest_archcheck.traces import Trace
 
@@ -96,32 +95,19 @@ class Shapes:
 
 def matching(trace: Trace, pattern: str) -> Iterator[Call]:
     """The calls whose name a pattern matches, in order of execution."""
-    parts = (
-        ".*" if part == "**" else "[^.:]*" if part == "*" else re.escape(part) for part in _parts(pattern)
-    )
-    compiled = re.compile("".join(parts))
+    expression = compiled(pattern)
     for call in trace.calls:
         if isinstance(call, LayerCall) == (":" in pattern) or not call.outputs:
             continue
-        if compiled.fullmatch(call.name) or compiled.fullmatch(call.id):
+        if expression.fullmatch(call.name) or expression.fullmatch(call.id):
             yield call
 
 
-def _parts(pattern: str) -> list[str]:
-    return re.split(r"(\*\*|\*)", pattern)
-
-
 def _no_match(trace: Trace, pattern: str) -> Violation:
-    names = list(dict.fromkeys(call.name for call in trace.calls))
-    near = get_close_matches(pattern, names, n=3, cutoff=0.4)
-    idle = [m.name for m in trace.modules if m.name == pattern]
-    return Violation(
-        pattern,
-        "a layer of that name",
-        "none ran",
-        "it is declared and was not called" if idle else "",
-        f"the nearest are {', '.join(near)}" if near else "see trace.layers for the names",
-    )
+    idle = any(module.name == pattern for module in trace.modules)
+    why = "it is declared and was not called" if idle else ""
+    names = [call.name for call in trace.calls]
+    return no_match(pattern, "a layer of that name", "none ran", why, names, "trace.layers")
 
 
 def checked_shape(shape: object) -> Shape:

@@ -24,7 +24,7 @@ WRONG_MARKS = {
     ),
     "nothing stated": (
         "@arch(Net, inputs=IMAGE)\n@arch_macs()",
-        "@arch_macs(): nothing is stated; give a total or at_most=…",
+        "@arch_macs(): nothing is stated; give a total, at_most=… or at_least=…",
     ),
     "a dimension that is none": (
         "@arch(Net, inputs=IMAGE)\n@arch_output(1.5, 10)",

@@ -1,0 +1,107 @@
+"""The fixtures: the model under test, what it is called with, its trace and its snapshot."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_archcheck.errors import ArchcheckError
+
+if TYPE_CHECKING:
+    from syrupy.assertion import SnapshotAssertion
+
+    from pytest_archcheck.marks import ModelUnderTest, Statements
+    from pytest_archcheck.recording.counters import SecondCount
+    from pytest_archcheck.traces import Trace
+
+STATEMENTS: pytest.StashKey[Statements] = pytest.StashKey()
+"""What the marks of a test and the configuration state."""
+RECORDER: pytest.StashKey[partial[Trace]] = pytest.StashKey()
+"""Records another model as the model under test was."""
+COUNTER: pytest.StashKey[partial[SecondCount]] = pytest.StashKey()
+"""Lets a second counter run the model under test."""
+
+
+@pytest.fixture
+def arch_model(request: pytest.FixtureRequest) -> Any:
+    """The model under test, really built. Override it to give the model by a fixture."""
+    from pytest_archcheck.recording import build
+
+    subject = _subject(request)
+    if subject is None:
+        pytest.fail(_no_model(request), pytrace=False)
+    try:
+        return build(subject.model)
+    except ArchcheckError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.fixture
+def arch_inputs(request: pytest.FixtureRequest) -> Any:
+    """What the model under test is called with, as stated. Override it beside ``arch_model``."""
+    subject = _subject(request)
+    if subject is None:
+        pytest.fail(_no_inputs(request), pytrace=False)
+    return subject.inputs
+
+
+@pytest.fixture
+def arch_kwargs(request: pytest.FixtureRequest) -> Any:
+    """The forward's keyword arguments, as stated. Override it beside ``arch_inputs``."""
+    subject = _subject(request)
+    return None if subject is None else subject.kwargs
+
+
+@pytest.fixture
+def arch_trace(request: pytest.FixtureRequest) -> Trace:
+    """The trace of the model under test, recorded once for the test."""
+    subject = _subject(request)
+    if subject is not None:
+        model, inputs = subject.model, subject.inputs
+        kwargs, train = subject.kwargs, subject.train
+    else:
+        model, inputs = request.getfixturevalue("arch_model"), request.getfixturevalue("arch_inputs")
+        kwargs, train = request.getfixturevalue("arch_kwargs"), False
+    from pytest_archcheck.recording import second_count, trace
+
+    config = request.config
+    device = config.getoption("arch_device") or config.getini("arch_device")
+    record = partial(trace, inputs=inputs, kwargs=kwargs, device=device, train=train)
+    request.node.stash[RECORDER] = record
+    request.node.stash[COUNTER] = partial(
+        second_count, model, inputs, kwargs=kwargs, device=device, train=train
+    )
+    try:
+        return record(model)
+    except ArchcheckError as error:
+        raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
+
+
+@pytest.fixture
+def arch_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Syrupy's snapshot fixture for traces: ``assert arch_trace == arch_snapshot``."""
+    from pytest_archcheck.snapshots import extension_for
+
+    return snapshot.use_extension(extension_for(request.config))
+
+
+def _subject(request: pytest.FixtureRequest) -> ModelUnderTest | None:
+    node: pytest.Item = request.node
+    statements = node.stash.get(STATEMENTS, None)
+    return None if statements is None else statements.subject
+
+
+def _no_model(request: pytest.FixtureRequest) -> str:
+    return (
+        f"{request.node.nodeid} states or asks for an architecture and names no model; "
+        "add @arch(model, inputs=…), or define the fixtures arch_model and arch_inputs"
+    )
+
+
+def _no_inputs(request: pytest.FixtureRequest) -> str:
+    return (
+        f"{request.node.nodeid} has a model and no inputs to call it with; "
+        "define the fixture arch_inputs, as in return (1, 3, 224, 224)"
+    )
