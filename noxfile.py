@@ -1,4 +1,4 @@
-"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``coverage``, ``snapshots``.
+"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``coverage``, ``accuracy``, ``snapshots``.
 
 They need Python 3.11 and ``pip install nox``, nothing else.
 """
@@ -81,3 +81,12 @@ def coverage(session: nox.Session) -> None:
     """Record all of torchvision and many models of timm and transformers, and write docs/coverage.md."""
     install(session, "coverage")
     session.run("python", "docs/coverage.py", *session.posargs)
+
+
+@nox.session
+def accuracy(session: nox.Session) -> None:
+    """Hold torchvision's metadata and other counters against ours; write docs/accuracy.md and bench/accuracy.md."""
+    install(session, "bench")
+    session.run("python", "docs/accuracy.py", *session.posargs)
+    if not session.posargs:
+        session.run("python", "bench/accuracy.py")

@@ -7,18 +7,22 @@ from pathlib import Path
 import pytest
 import torchvision
 
-from pytest_archcheck import trace
+from pytest_archcheck import UsageError, count, invariants, marks, trace
+from pytest_archcheck.records import Op, TensorSpec
 from tests.integration.test_conventions import CONFTEST
 from tests.models import recorded
 
 DOCS = Path(__file__).parents[2] / "docs"
 STRUCTURE = (DOCS / "structure.md").read_text("utf-8")
+COSTS = (DOCS / "costs.md").read_text("utf-8")
 
 
-def test_the_sessions_print_what_they_show():
-    names = {"torchvision": torchvision, "trace": trace, "t": recorded("resnet50")}
-    sessions = "\n".join(re.findall(r"```python\n(>>> .*?)```", STRUCTURE, re.DOTALL))
-    examples = doctest.DocTestParser().get_doctest(sessions, names, "structure.md", None, 0)
+@pytest.mark.parametrize("page", ["structure.md", "costs.md"])
+def test_the_sessions_print_what_they_show(page):
+    names = {"torchvision": torchvision, "trace": trace, "count": count, "t": recorded("resnet50")}
+    text = (DOCS / page).read_text("utf-8")
+    sessions = "\n".join(re.findall(r"```python\n(>>> .*?)```", text, re.DOTALL))
+    examples = doctest.DocTestParser().get_doctest(sessions, names, page, None, 0)
 
     results = doctest.DocTestRunner().run(examples)
 
@@ -30,6 +34,32 @@ def test_the_convention_of_the_example_is_the_one_that_is_tested():
     blocks = re.findall(r"```python\n(.*?)```", STRUCTURE, re.DOTALL)
 
     assert CONFTEST.strip() in [block.strip() for block in blocks]
+
+
+def test_the_formula_of_the_example_is_what_attention_costs(monkeypatch):
+    """And it can be registered."""
+    from pytest_archcheck.costs import formulas
+
+    monkeypatch.setattr(formulas._REGISTRY, "_functions", {})
+    block = next(b for b in re.findall(r"```python\n(.*?)```", COSTS, re.DOTALL) if "@mac_formula" in b)
+    names = {}
+    exec(block, names)
+    shapes = ((2, 4, 7, 16), (2, 4, 9, 16), (2, 4, 9, 8))
+    call = Op("", "f", 1, (), {}, tuple(TensorSpec(shape) for shape in shapes), ())
+
+    assert names["fused_attention"](call) == 2 * 4 * 7 * 9 * (16 + 8)
+
+
+def test_every_budget_of_the_example_can_be_stated():
+    block = next(b for b in re.findall(r"```python\n(.*?)```", COSTS, re.DOTALL) if "@arch_size" in b)
+    lines = [line.removeprefix("@") for line in block.splitlines()]
+
+    for line in lines:
+        mark = eval(line, vars(marks)).mark
+        invariants.INVARIANTS[mark.name](*mark.args, **mark.kwargs)
+    assert len(lines) == 5
+    with pytest.raises(UsageError):
+        invariants.INVARIANTS["arch_macs"]()
 
 
 @pytest.mark.parametrize("path", sorted(DOCS.glob("*.md")), ids=lambda path: path.name)
