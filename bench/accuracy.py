@@ -129,12 +129,7 @@ def by_torchinfo(model: nn.Module, x: torch.Tensor) -> int:
 def by_fvcore(model: nn.Module, x: torch.Tensor) -> int:
     """Its "flops" are multiply-accumulates, with flat rates for norms and pooling."""
     with torch.no_grad():
-        return int(
-            FlopCountAnalysis(model, (x,))
-            .unsupported_ops_warnings(False)
-            .uncalled_modules_warnings(False)
-            .total()
-        )
+        return int(FlopCountAnalysis(model, (x,)).total())
 
 
 def by_ptflops(backend: str) -> Callable[[nn.Module, torch.Tensor], int]:
@@ -204,8 +199,8 @@ def main() -> None:
         "",
         f"Written by `python bench/accuracy.py`; do not edit. {versions}.",
         "",
-        "Each figure is a counter's MACs less those worked out by hand; 0 is exact, – is an error or nothing. torchinfo,",
-        "fvcore and ptflops add norms, activations, pooling or bias: a small surplus is their convention, a minus work missed.",
+        "Each figure is a counter's MACs less those worked out by hand; 0 is exact, – is an error. torchinfo,",
+        "fvcore and ptflops add norms, activations, pooling or bias: a small surplus is that, a minus is work missed.",
         "",
         f"| | truth | {' | '.join(COUNTERS)} |",
         f"|---|--:|{'--:|' * len(COUNTERS)}",
