@@ -7,9 +7,12 @@ from typing import TypeAlias
 
 from pytest_archcheck.costs.functions import FUNCTIONS
 from pytest_archcheck.costs.layers import LAYERS
+from pytest_archcheck.costs.vocabulary import ARITHMETIC, MOVES, MOVING_LAYERS, OTHER_LAYERS
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.records import Call, LayerCall
 from pytest_archcheck.registry import Registry, home
+
+_KNOWN = {*FUNCTIONS, *LAYERS, *MOVES, *ARITHMETIC, *MOVING_LAYERS, *OTHER_LAYERS}
 
 Formula: TypeAlias = Callable[[Call], int]
 
@@ -33,12 +36,13 @@ def mac_formula(name: str) -> Callable[[Formula], Formula]:
     An installed package brings its own by the entry-point group ``pytest_archcheck.formulas``.
 
     Raises:
-        UsageError: the name is taken by another formula, or is a function or layer of torch's that has one.
+        UsageError: the name is taken by another formula, or is one of torch's that is counted or known as elementwise.
     """
     _REGISTRY.check_name(name)
-    if name in FUNCTIONS or name in LAYERS:
+    if name in _KNOWN:
         raise UsageError(
-            f"{name} has a formula, and one name has one meaning; give yours to the function or layer that calls it"
+            f"{name} is counted already, or is no MAC by convention, and one name has one meaning; "
+            "give the formula to the layer that calls it"
         )
 
     def register(formula: Formula) -> Formula:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 
 from pytest_archcheck.costs.contractions import chain, einsum, tensordot
-from pytest_archcheck.costs.products import Operand, Product, attention_products, window_of
+from pytest_archcheck.costs.products import AttentionWeights, Operand, Product, attention_products, window_of
 from pytest_archcheck.records import RECURRENT_OPS, Op, Value, refs_in
 
 _Products = tuple[Product, ...]
@@ -95,11 +95,13 @@ def _attention(call: Op) -> _Products:
     """``F.multi_head_attention_forward(query, key, value, …)``, each ``[L, N, E]``."""
     extra = bool(_operand(call, 7, "bias_k")) + (_argument(call, 9, "add_zero_attn") is True)
     query, key, value = (spec.shape for spec in call.inputs[:3])
-    projections = _operand(call, 5, "in_proj_weight") + tuple(
-        position for name in ("q", "k", "v") for position in _operand(call, 99, f"{name}_proj_weight")
+    separate = (_operand(call, 99, f"{name}_proj_weight") for name in ("q", "k", "v"))
+    weights = AttentionWeights(
+        sum(separate, _operand(call, 5, "in_proj_weight")),
+        _operand(call, 6, "in_proj_bias"),
+        _operand(call, 7, "bias_k") + _operand(call, 8, "bias_v"),
+        _operand(call, 11, "out_proj_weight"),
     )
-    added = _operand(call, 7, "bias_k") + _operand(call, 8, "bias_v")
-    weights = (projections, added, _operand(call, 11, "out_proj_weight"))
     return attention_products((query, key, value), False, extra, weights)
 
 
@@ -127,26 +129,24 @@ def _norm(call: Op) -> _Products | None:
 
 def _recurrent(call: Op) -> _Products:
     """``torch.lstm`` and its like: every weight matrix is used once for each step and sample."""
-    steps = prod(call.inputs[0].shape[:-1])
-    states = tuple(position for position, spec in enumerate(call.inputs) if position and len(spec.shape) == 3)
-    samples = call.inputs[states[0]].shape[
-        1
-    ]  # of the first states [layers, N, hidden], also of a packed sequence
-    weights = [position for position, spec in enumerate(call.inputs) if position and len(spec.shape) == 2]
+    shapes = [spec.shape for spec in call.inputs]
+    steps = prod(shapes[0][:-1])
+    states = tuple(position for position, shape in enumerate(shapes) if position and len(shape) == 3)
+    samples = shapes[states[0]][1]  # of the first states [layers, N, hidden], also of a packed sequence
+    weights = [position for position, shape in enumerate(shapes) if position and len(shape) == 2]
     layers = next((value for value in call.args if type(value) is int), 1)
     in_layer = len(weights) // layers
     kinds = 3 if in_layer % 3 == 0 else 2  # for inputs, for states, and for an LSTM's projection
     products: list[Product] = []
-    for order, position in enumerate(weights):
-        macs = call.inputs[position].numel
-        start, kind = order - order % in_layer, order % kinds
-        below: Operand = (0, *weights[:start], *(states if start else ()))
-        inner: Operand = (*below, *states, *weights[order - kind : order - kind + kinds])
-        if kind == 1:
-            products.append(Product(samples * macs, states, (position,)))
-            products.append(Product((steps - samples) * macs, inner, (position,)))
-        else:
-            products.append(Product(steps * macs, inner if kind else below, (position,)))
+    for order in range(0, len(weights), kinds):
+        below: Operand = (0, *range(weights[0], weights[order])) if order >= in_layer else (0,)
+        end = (*weights, len(shapes))[order + kinds]
+        inner: Operand = (*below, *states, *range(weights[order], end))  # with the biases in between
+        inputs, hidden, *projection = (call.inputs[p].numel for p in weights[order : order + kinds])
+        products.append(Product(steps * inputs, below, (weights[order],)))
+        products.append(Product(samples * hidden, states, (weights[order + 1],)))
+        products.append(Product((steps - samples) * hidden, inner, (weights[order + 1],)))
+        products += [Product(steps * macs, inner, (weights[order + 2],)) for macs in projection]
     return tuple(products)
 
 

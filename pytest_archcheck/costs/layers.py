@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import prod
 
-from pytest_archcheck.costs.products import Operand, Product, attention_products, own_parameters, window_of
+from pytest_archcheck.costs.products import (
+    AttentionWeights,
+    Operand,
+    Product,
+    attention_products,
+    own_parameters,
+    window_of,
+)
 from pytest_archcheck.records import LayerCall
 
 
@@ -71,8 +78,9 @@ def _attention(call: LayerCall) -> tuple[Product, ...]:
     extra = sum(tensor.name.rpartition(".")[2] == "bias_k" for tensor in call.state)
     extra += bool(call.config.get("add_zero_attn"))
     query, key, value = (spec.shape for spec in call.inputs[:3])
-    weights = (
-        own_parameters(call, "in_proj", "q_proj", "k_proj", "v_proj"),
+    weights = AttentionWeights(
+        own_parameters(call, "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
+        own_parameters(call, "in_proj_bias"),
         own_parameters(call, "bias_k", "bias_v"),
         ("out_proj.weight",),
     )
@@ -86,31 +94,36 @@ def _recurrent(call: LayerCall) -> tuple[Product, ...]:
     directions = ("", "_reverse") if call.config.get("bidirectional") else ("",)
     made = projected or hidden
     steps = prod(call.inputs[0].shape[:-1])
-    samples = prod(
-        call.outputs[-1].shape[1:-1]
-    )  # of the last states [layers, N, hidden], also of a packed sequence
+    # By the last states [layers, N, hidden], which a packed sequence has too.
+    samples = prod(call.outputs[-1].shape[1:-1])
     states: Operand = tuple(range(len(call.inputs)))[-1 if gates != 4 else -2 :] if _has_states(call) else ()
     taken = _number(call, "input_size")
     below: Operand = (0,)
-    own = own_parameters(call, "weight")
     products: list[Product] = []
     for layer in range(_number(call, "num_layers")):
         above: Operand = ()
         for direction in directions:
-            names = [f"{kind}_l{layer}{direction}" for kind in _KINDS]
-            weights = tuple(name for name in own if name in names)
-            inner: Operand = (*below, *states, *weights)
-            products.append(Product(steps * gates * hidden * taken, below, weights))
-            products.append(Product(samples * gates * hidden * made, states, weights))
-            products.append(Product((steps - samples) * gates * hidden * made, inner, weights))
+            ending = f"_l{layer}{direction}"
+            of_inputs, of_states, of_outputs, biases = (
+                _named(call, f"{kind}{ending}") for kind in ("weight_ih", "weight_hh", "weight_hr", "bias_ih")
+            )
+            biases += _named(call, f"bias_hh{ending}")
+            inner: Operand = (*below, *states, *of_inputs, *of_states, *of_outputs, *biases)
+            products.append(Product(steps * gates * hidden * taken, below, of_inputs))
+            products.append(Product(samples * gates * hidden * made, states, of_states))
+            products.append(Product((steps - samples) * gates * hidden * made, inner, of_states))
             if projected:
-                products.append(Product(steps * hidden * projected, inner, weights))
+                products.append(Product(steps * hidden * projected, inner, of_outputs))
             above += inner
         taken, below = len(directions) * made, above
     return tuple(products)
 
 
-_KINDS = ("weight_ih", "weight_hh", "weight_hr")
+def _named(call: LayerCall, name: str) -> Operand:
+    """A parameter, or those of which weight norm or pruning makes it."""
+    return tuple(
+        n for n in own_parameters(call, name) if n in (name, f"{name}_g", f"{name}_v", f"{name}_orig")
+    )
 
 
 def _has_states(call: LayerCall) -> bool:

@@ -27,17 +27,20 @@ from pytest_archcheck.records import Call, LayerCall, Op, lineage
 from pytest_archcheck.traces import Trace
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MacCount:
     """What a trace costs under one way of counting, and what could not be counted.
 
     ``per_call`` has every call that costs something by its id; ``uncounted`` the ids of those that are not known.
     """
 
-    trace: Trace = field(repr=False)
+    trace: Trace = field(compare=False)
     counter: str
-    per_call: Mapping[str, int] = field(repr=False)
+    per_call: Mapping[str, int]
     uncounted: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<MacCount {self.counter}: {self.total:,} ({self.status})>"
 
     @cached_property
     def total(self) -> int:
@@ -119,7 +122,7 @@ def counted_calls(trace: Trace) -> Iterator[Call]:
             continue
         if not isinstance(call, LayerCall) or call.atomic:
             yield call
-        elif not call.module.is_torch and own_formula(call) is not None:
+        elif own_formula(call) is not None:
             covered.add(call.module.name)
             yield call
 

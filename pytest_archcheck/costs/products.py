@@ -26,11 +26,18 @@ class Product:
     right: Operand
 
 
+@dataclass(frozen=True, slots=True)
+class AttentionWeights:
+    """What carries the input projections, their biases, the added keys and values, and the output projection."""
+
+    projections: Operand
+    biases: Operand
+    added: Operand
+    out: Operand
+
+
 def attention_products(
-    shapes: tuple[tuple[int, ...], ...],
-    batch_first: bool,
-    extra: int,
-    weights: tuple[Operand, Operand, Operand],
+    shapes: tuple[tuple[int, ...], ...], batch_first: bool, extra: int, weights: AttentionWeights
 ) -> tuple[Product, ...]:
     """Multi-head attention: three input projections, scores, weighted values, output projection.
 
@@ -38,7 +45,7 @@ def attention_products(
         shapes: of query ``[L, N, E]``, key ``[S, N, K]`` and value ``[S, N, V]``, or without ``N``.
         batch_first: whether ``N`` comes first.
         extra: keys that are added inside, which are not projected.
-        weights: what carries the input projections, the added keys, and the output projection.
+        weights: where the parameters are.
     """
     query, key, value = shapes
     width = query[-1]
@@ -46,16 +53,16 @@ def attention_products(
     if len(query) == 3:
         batch = query[0 if batch_first else 1]
         target, source = query[int(batch_first)], key[int(batch_first)]
-    projections, added, out = weights
-    queries, keys, values = (0, *projections), (1, *projections, *added), (2, *projections, *added)
+    projected = (*weights.projections, *weights.biases)
+    queries, keys, values = (0, *projected), (1, *projected, *weights.added), (2, *projected, *weights.added)
     attended = batch * target * (source + extra) * width
     return (
-        Product(batch * target * width * width, (0,), projections),
-        Product(batch * source * width * key[-1], (1,), projections),
-        Product(batch * source * width * value[-1], (2,), projections),
+        Product(batch * target * width * width, (0,), weights.projections),
+        Product(batch * source * width * key[-1], (1,), weights.projections),
+        Product(batch * source * width * value[-1], (2,), weights.projections),
         Product(attended, queries, keys),
         Product(attended, queries + keys, values),
-        Product(batch * target * width * width, queries + keys + values, out),
+        Product(batch * target * width * width, queries + keys + values, weights.out),
     )
 
 

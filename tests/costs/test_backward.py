@@ -184,6 +184,53 @@ def test_what_is_frozen_needs_no_gradient():
     assert trace(Mlp().requires_grad_(False), (1, 6)).backward().total == 0
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_training_the_biases_alone_needs_no_gradient_of_weights(own):
+    """As BitFit does: of the two products of attention's scores both, of the output projection the input's."""
+
+    class Own(nn.MultiheadAttention):
+        pass
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = (Own if own else nn.MultiheadAttention)(8, 2, batch_first=True)
+            for name, parameter in self.named_parameters():
+                parameter.requires_grad_("bias" in name)
+
+        def forward(self, x):
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    scores, out = 2 * 49 * 8, 7 * 64
+
+    assert trace(Attend, (1, 7, 8)).backward().total == 2 * scores + out
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    ("trainable", "macs"),
+    [
+        ("bias_ih_l0", 9 * 25),  # through the states, but for the first step
+        ("weight_hh_l0", 9 * 25 + 12 * 25),  # and the weight itself, in every step
+        ("weight_ih_l0", 9 * 25 + 12 * 30),
+        ("bias_ih_l1", 9 * 25),
+        ("weight_ih_l1", 9 * 25 + 12 * 25),
+    ],
+)
+def test_of_a_recurrent_layer_only_what_is_trainable_gets_a_gradient(own, trainable, macs):
+    """Two layers of 5 over 6 inputs, 4 steps of 3 samples; below the second lies the whole of the first."""
+
+    class Own(nn.RNN):
+        pass
+
+    model = (Own if own else nn.RNN)(6, 5, num_layers=2)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name == trainable)
+    through_second = (9 + 12) * 25 if trainable.endswith("_l0") else 0
+
+    assert trace(model, (4, 3, 6)).backward().total == macs + through_second
+
+
 def test_a_gradient_stops_at_a_detach_and_at_integers():
     class Detaches(nn.Module):
         def __init__(self):

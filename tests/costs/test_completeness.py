@@ -214,8 +214,11 @@ def test_a_name_has_one_formula():
     def mine(call):
         return 0
 
-    with pytest.raises(UsageError, match="conv2d has a formula, and one name has one meaning"):
+    with pytest.raises(UsageError, match="conv2d is counted already, or is no MAC by convention"):
         mac_formula("conv2d")(mine)
+    for name in ("softmax", "ReLU", "flatten", "Linear"):
+        with pytest.raises(UsageError, match="give the formula to the layer that calls it"):
+            mac_formula(name)(mine)
     with pytest.raises(
         UsageError, match=r"registered by a name, as in @mac_formula\('mylib.*'\), not .*mine"
     ):
