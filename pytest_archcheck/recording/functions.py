@@ -34,6 +34,10 @@ _ALIASES = {
     "max_pool3d_with_indices": "max_pool3d",
     "special_expit": "sigmoid",
     "special_softmax": "softmax",
+    "dsmm": "mm",  # one function of C under two names, which compare equal
+    "spmm": "mm",
+    "hsmm": "hspmm",
+    "saddmm": "sspaddmm",
     "cuda": "to",
     "cpu": "to",
 }

@@ -17,7 +17,7 @@ NO_FORMULA = frozenset(
     """
     cdist pdist cov corrcoef det logdet slogdet inverse pinverse cholesky cholesky_inverse cholesky_solve geqrf lobpcg
     lu lu_solve lu_unpack matrix_exp matrix_power orgqr ormqr pca_lowrank qr svd svd_lowrank triangular_solve
-    nuclear_norm stft istft smm dsmm hsmm saddmm
+    nuclear_norm stft istft smm hspmm sspaddmm
     """.split()
 )
 """What is known to multiply and accumulate, and is therefore named."""

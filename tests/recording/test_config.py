@@ -9,7 +9,7 @@ from torch import nn
 from pytest_archcheck import trace
 from pytest_archcheck.drift.defaults import DEFAULTS
 from pytest_archcheck.recording.config import config_of
-from pytest_archcheck.recording.functions import window
+from pytest_archcheck.recording.functions import canonical_name, window
 
 
 def test_what_a_repr_leaves_out_is_there():
@@ -71,3 +71,10 @@ def test_functions_and_classes_are_written_by_name():
 
     assert "(act=torch.nn.functional.relu, norm=torch.nn.LayerNorm, size=(3,))" in text
     assert "0x" not in text
+
+
+def test_one_function_under_two_names_has_one():
+    """``torch.dsmm`` is ``torch.mm``: torch has one function of C for both, and some versions compare them equal."""
+    names = {canonical_name(getattr(torch, name))[0] for name in ("dsmm", "mm", "spmm")}
+
+    assert names == {"mm"}
