@@ -5,6 +5,7 @@ from math import prod
 
 import pytest
 import torch
+import torch.backends.opt_einsum
 import torch.nn.functional as F
 import torchvision
 from hypothesis import given, settings
