@@ -73,14 +73,13 @@ class _Gradients:
 
     def needs_of(self, call: Call) -> Callable[[Source], bool]:
         """Whether a source of the call's products needs a gradient."""
-        refs = [(ref.name, spec) for ref, spec in zip(input_refs(call), call.inputs, strict=True)]
+        operands = [ref.name for ref in input_refs(call)]
 
         def needs(source: Source) -> bool:
             if isinstance(source, str):
                 module = call.module.name if isinstance(call, LayerCall) else ""
                 return f"{module}.{source}".lstrip(".") in self._trainable
-            name, spec = refs[source]
-            return name in self._needing and _is_float(spec)
+            return operands[source] in self._needing
 
         return needs
 

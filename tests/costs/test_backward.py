@@ -211,6 +211,7 @@ def test_training_the_biases_alone_needs_no_gradient_of_weights(own):
     ("trainable", "macs"),
     [
         ("bias_ih_l0", 9 * 25),  # through the states, but for the first step
+        ("bias_hh_l0", 9 * 25),
         ("weight_hh_l0", 9 * 25 + 12 * 25),  # and the weight itself, in every step
         ("weight_ih_l0", 9 * 25 + 12 * 30),
         ("bias_ih_l1", 9 * 25),
@@ -243,6 +244,14 @@ def test_a_gradient_stops_at_a_detach_and_at_integers():
     found = trace(Detaches, spec(1, 3, dtype="int64", high=9))
 
     assert found.backward(input_grad=True).per_call == {"second": 3 * 5 * 4}
+
+
+def test_a_gradient_does_not_pass_what_asks_for_a_shape_alone():
+    class Forgets(Mlp):
+        def forward(self, x):
+            return self.second(torch.ones_like(self.first(x)))
+
+    assert trace(Forgets, (1, 6)).backward().per_call == {"second": 20}
 
 
 def test_what_no_output_depends_on_has_no_backward():

@@ -190,9 +190,13 @@ def test_einsum(equation, data):
         (lambda x, y: torch.einsum(x, [0, 1], y, [1, 2]), ((3, 4), (4, 5)), 60),
         (lambda x: torch.einsum("ij->ji", x), ((3, 4),), 0),
         (lambda x, y: torch.einsum("bij,bjk->bik", x, y), ((8, 4, 5), (1, 5, 6)), 8 * 4 * 5 * 6),
+        # Of a dimension that is 1 in one operand the other is summed first; ellipses are aligned to the right.
+        (lambda x, y: torch.einsum("ij,jk->ik", x, y), ((3, 1), (4, 5)), 3 * 5),
+        (lambda x, y: torch.einsum("...ij,...jk->...ik", x, y), ((2, 3, 4), (5, 2, 4, 6)), 5 * 2 * 3 * 4 * 6),
         (torch.outer, ((7,), (5,)), 0),
         (torch.inner, ((7, 4), (5, 4)), 7 * 5 * 4),
         (torch.linalg.vecdot, ((3, 7, 4), (7, 4)), 3 * 7 * 4),
+        (torch.linalg.vecdot, ((3, 1), (3, 4)), 3 * 4),
         (lambda x, y: torch.linalg.vecdot(x, y, dim=0), ((7, 4), (7, 4)), 7 * 4),
         (lambda a, b, c: torch.linalg.multi_dot([a, b, c]), ((10, 100), (100, 5), (5, 50)), 7500),
         (torch.chain_matmul, ((10, 100), (100, 5), (5, 50)), 7500),

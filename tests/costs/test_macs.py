@@ -171,6 +171,27 @@ def test_attention_called_by_function_costs_the_same():
     assert counted.depth("paper") == 2
 
 
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    ("options", "keys"), [({}, 5), ({"add_bias_kv": True}, 6), ({"add_zero_attn": True}, 6)]
+)
+def test_keys_that_attention_adds_are_attended_to_and_not_projected(own, options, keys):
+    """5 tokens of width 8: four projections of 5, scores and weighted values over what keys there are."""
+
+    class Own(nn.MultiheadAttention):
+        pass
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = (Own if own else nn.MultiheadAttention)(8, 2, batch_first=True, **options)
+
+        def forward(self, x):
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    assert trace(Attend, (1, 5, 8)).macs == 4 * 5 * 64 + 2 * 5 * keys * 8
+
+
 def test_an_empty_subclass_of_a_recurrent_layer_counts_like_its_base():
     class Own(nn.LSTM):
         pass
