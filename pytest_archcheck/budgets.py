@@ -26,7 +26,7 @@ _NUMBERS: dict[str, type[Number]] = {
     "activations": ActivationPeak,
 }
 _LINE = re.compile(
-    r"(?P<name>[a-z]+)(?:\s+of\s+(?P<pattern>\S+))?\s*(?P<relation><=|>=|≤|≥)\s*(?P<limit>[^<>≤≥]+)"
+    r"(?P<name>[A-Za-z]+)(?:\s+of\s+(?P<pattern>[\w.*-]*[\w*]))?\s*(?P<relation><=|>=|≤|≥)\s*(?P<limit>[^<>≤≥]+)"
 )
 
 
@@ -51,12 +51,13 @@ def budgets_of(lines: Sequence[str]) -> tuple[tuple[str, Invariant], ...]:
     Raises:
         UsageError: a line is none.
     """
-    return tuple((f"arch_budgets: {line.strip()}", _budget(line.strip())) for line in lines if line.strip())
+    plain = (line.partition(" #")[0].strip() for line in lines)
+    return tuple((f"arch_budgets: {line}", _budget(line)) for line in plain if line)
 
 
 def _budget(line: str) -> Invariant:
     match = _LINE.fullmatch(line)
-    number = _NUMBERS.get(match["name"]) if match else None
+    number = _NUMBERS.get(match["name"].lower()) if match else None
     if match is None or number is None:
         raise UsageError(
             f"arch_budgets: {line!r} is no budget; write one like 'macs <= 5G', 'params of head <= 10M' or "

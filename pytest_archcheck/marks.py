@@ -249,7 +249,8 @@ def _bind(target: Any, mark: pytest.Mark, text: str) -> dict[str, Any]:
     try:
         bound = signature.bind(*mark.args, **mark.kwargs)
     except TypeError as error:
-        usage = str(signature.replace(return_annotation=signature.empty))
+        plain = [p.replace(annotation=signature.empty) for p in signature.parameters.values()]
+        usage = str(signature.replace(parameters=plain, return_annotation=signature.empty))
         raise UsageError(f"{text}: {error}; write @{mark.name}{usage}") from None
     bound.apply_defaults()
     return dict(bound.arguments)

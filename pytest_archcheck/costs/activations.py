@@ -109,6 +109,11 @@ class _Memory:
             if "Dropout" in kind:
                 return not call.config.get("training", self._training)
             return kind in _VIEWING_LAYERS or call.config.get("inplace") is True
+        if call.function == "getitem":  # by a tensor of positions it copies
+            return len(call.inputs) == 1
+        if call.function in _DROPOUTS:
+            is_on = call.args[2] if len(call.args) > 2 else call.kwargs.get("training", True)
+            return is_on is False
         if call.function in _RESHAPING:
             return operand not in self._scattered
         if call.function in _CONVERTING:
@@ -123,6 +128,7 @@ def _indices(call: Call) -> int:
     return 8 * call.output.numel if name.lower().replace("_", "").startswith(_MAXIMA) and not is_asked else 0
 
 
+_DROPOUTS = {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"}
 _MAXIMA = ("maxpool", "adaptivemaxpool")
 _VIEWING_LAYERS = {"Identity", "Flatten", "Unflatten"}
 _RESHAPING = {"reshape", "flatten", "contiguous", "ravel", "reshape_as"}

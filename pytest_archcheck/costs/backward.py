@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pytest_archcheck.costs.macs import MacCount, counted_calls, products_of
+from pytest_archcheck.costs.calls import counted_calls
+from pytest_archcheck.costs.macs import MacCount, products_of
 from pytest_archcheck.costs.products import Source
 from pytest_archcheck.graph.weights import reads_values
 from pytest_archcheck.records import Call, LayerCall, Ref, TensorSpec, input_refs, lineage
 from pytest_archcheck.traces import Trace
 
-_CUTS = {"detach", "detach_copy"}
+_CUTS = {"detach", "detach_copy", "tensor", "new_tensor"}
 _FLOATS = ("float", "bfloat", "complex", "bcomplex")
 
 
@@ -32,7 +33,9 @@ def count_backward(trace: Trace, input_grad: bool = False) -> MacCount:
     for call in counted_calls(trace):
         products = products_of(call)
         if products is None:
-            if call.id in trace.mac_count.per_call:  # a formula of the project's own tells the forward only
+            if (
+                call.id not in trace.mac_count.uncounted
+            ):  # a formula of the project's own tells the forward only
                 own.append(call.id)
         elif products and gradients.arrives(call):
             needs = gradients.needs_of(call)

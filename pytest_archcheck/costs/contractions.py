@@ -82,15 +82,16 @@ def _spelled(text: str, dimensions: int) -> _Term:
 def tensordot(call: Op) -> tuple[Product, ...] | None:
     """The size of the result times that of the dimensions that are summed over."""
     dims = call.args[2] if len(call.args) > 2 else call.kwargs.get("dims", 2)
-    left = call.inputs[0].shape
+    left, right = call.inputs[0].shape, call.inputs[1].shape
     if type(dims) is int:
-        over = prod(left[len(left) - dims :])
-    elif isinstance(dims, tuple) and dims and isinstance(dims[0], tuple):
-        over = prod(left[d] for d in dims[0] if type(d) is int)
-    elif isinstance(dims, tuple) and dims and type(dims[0]) is int:
-        over = left[dims[0]]
+        pairs = [(len(left) - dims + n, n) for n in range(dims)]
+    elif isinstance(dims, tuple) and len(dims) == 2 and all(isinstance(side, tuple) for side in dims):
+        pairs = list(zip(*dims, strict=True))  # type: ignore[arg-type]
+    elif isinstance(dims, tuple) and len(dims) == 2:
+        pairs = [dims]  # type: ignore[list-item]
     else:
         return None
+    over = prod(min(left[first], right[second]) for first, second in pairs)  # a broadcast one is summed first
     return (Product(call.output.numel * over, (0,), (1,)),)
 
 

@@ -13,6 +13,8 @@ _BITS = re.compile(r"(b?complex|b?float|q?u?int|bits)(\d+)")
 def bytes_of(spec: TensorSpec) -> int:
     """Bytes of a tensor's elements: ``float8_e4m3fn`` is one byte each, and what is smaller than a byte takes one.
 
+    A ragged tensor, of which one size is not known, counts nothing.
+
     Raises:
         ValueError: the dtype says nothing of its size.
     """
@@ -23,4 +25,4 @@ def bytes_of(spec: TensorSpec) -> int:
             raise ValueError(f"the size of {spec.dtype} is not known")
         known = -(-int(match[2]) // 8)
         _BYTES[spec.dtype] = known
-    return spec.numel * known
+    return max(spec.numel, 0) * known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import TypeAlias
 
 from pytest_archcheck.costs.functions import FUNCTIONS
@@ -39,7 +40,7 @@ def mac_formula(name: str) -> Callable[[Formula], Formula]:
         UsageError: the name is taken by another formula, or is one of torch's that is counted or known as elementwise.
     """
     _REGISTRY.check_name(name)
-    if name in _KNOWN:
+    if name in _KNOWN or (name.startswith("torch.") and name.rpartition(".")[2] in _KNOWN):
         raise UsageError(
             f"{name} is counted already, or is no MAC by convention, and one name has one meaning; "
             "give the formula to the layer that calls it"
@@ -66,8 +67,8 @@ def own_formula(call: Call) -> int | None:
         macs = formula(call)
     except Exception as error:
         raise _REGISTRY.failed(name, error) from error
-    if type(macs) is not int or macs < 0:
+    if not isinstance(macs, Integral | float) or macs < 0 or int(macs) != macs:
         raise UsageError(
             f"the MAC formula {name!r} ({home(formula)}) gave {macs!r} for {call.id}; it gives a whole number of MACs"
         )
-    return macs
+    return int(macs)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import prod
 
 from pytest_archcheck.costs.contractions import chain, einsum, tensordot
-from pytest_archcheck.costs.products import AttentionWeights, Operand, Product, attention_products, window_of
+from pytest_archcheck.costs.products import AttentionOperands, Operand, Product, attention_products, window_of
 from pytest_archcheck.records import RECURRENT_OPS, Op, Value, refs_in
 
 _Products = tuple[Product, ...]
@@ -88,21 +88,29 @@ def _scaled_attention(call: Op) -> _Products:
     """Scores and weighted values: query ``[…, L, E]``, key ``[…, S, E]``, value ``[…, S, V]``."""
     query, key, value = (spec.shape for spec in call.inputs[:3])
     scores = prod(call.output.shape[:-1]) * key[-2]  # as broadcast, over the heads of the query
-    return (Product(scores * query[-1], (0,), (1,)), Product(scores * value[-1], (0, 1), (2,)))
+    mask = _operand(call, 3, "attn_mask")
+    return (Product(scores * query[-1], (0,), (1,)), Product(scores * value[-1], (0, 1, *mask), (2,)))
 
 
 def _attention(call: Op) -> _Products:
     """``F.multi_head_attention_forward(query, key, value, …)``, each ``[L, N, E]``."""
     extra = bool(_operand(call, 7, "bias_k")) + (_argument(call, 9, "add_zero_attn") is True)
-    query, key, value = (spec.shape for spec in call.inputs[:3])
-    separate = (_operand(call, 99, f"{name}_proj_weight") for name in ("q", "k", "v"))
-    weights = AttentionWeights(
-        sum(separate, _operand(call, 5, "in_proj_weight")),
-        _operand(call, 6, "in_proj_bias"),
-        _operand(call, 7, "bias_k") + _operand(call, 8, "bias_v"),
-        _operand(call, 11, "out_proj_weight"),
+    packed = _operand(call, 5, "in_proj_weight")
+    operands = AttentionOperands(
+        projections=(
+            packed or _operand(call, 18, "q_proj_weight"),
+            packed or _operand(call, 19, "k_proj_weight"),
+            packed or _operand(call, 20, "v_proj_weight"),
+        ),
+        biases=_operand(call, 6, "in_proj_bias"),
+        added=(_operand(call, 7, "bias_k"), _operand(call, 8, "bias_v")),
+        mask=_operand(call, 14, "key_padding_mask") + _operand(call, 16, "attn_mask"),
+        out=_operand(call, 11, "out_proj_weight"),
     )
-    return attention_products((query, key, value), False, extra, weights)
+    if _operand(call, 21, "static_k") or _operand(call, 22, "static_v"):
+        raise ValueError("keys from elsewhere have a length of their own")
+    query, key, value = (spec.shape for spec in call.inputs[:3])
+    return attention_products((query, key, value), False, extra, operands)
 
 
 def _argument(call: Op, position: int, name: str) -> Value:
@@ -119,6 +127,11 @@ def _operand(call: Op, position: int, name: str) -> Operand:
             return tuple(range(before, before + found))
         before += found
     return ()
+
+
+def _nuclear(call: Op) -> _Products | None:
+    """``torch.norm`` is a reduction, unless it is the sum of a matrix's singular values."""
+    return None if _argument(call, 1, "p") == "nuc" else ()
 
 
 def _norm(call: Op) -> _Products | None:
@@ -177,6 +190,7 @@ FUNCTIONS: dict[str, Callable[[Op], _Products | None]] = {
     "grouped_mm": _grouped,
     "linear_cross_entropy": _scores,
     "linalg_norm": _norm,
+    "norm": _nuclear,
     **dict.fromkeys(("linalg_multi_dot", "chain_matmul"), chain),
     "einsum": einsum,
     "tensordot": tensordot,

@@ -6,7 +6,8 @@ products that fvcore's tracer misses are in the number here: a convention says w
 
 from __future__ import annotations
 
-from pytest_archcheck.costs.macs import MacCount, counted_calls
+from pytest_archcheck.costs.calls import counted_calls
+from pytest_archcheck.costs.macs import MacCount
 from pytest_archcheck.records import Call, LayerCall, Value
 from pytest_archcheck.traces import Trace
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import prod
 
 from pytest_archcheck.costs.products import (
-    AttentionWeights,
+    AttentionOperands,
     Operand,
     Product,
     attention_products,
@@ -78,13 +78,19 @@ def _attention(call: LayerCall) -> tuple[Product, ...]:
     extra = sum(tensor.name.rpartition(".")[2] == "bias_k" for tensor in call.state)
     extra += bool(call.config.get("add_zero_attn"))
     query, key, value = (spec.shape for spec in call.inputs[:3])
-    weights = AttentionWeights(
-        own_parameters(call, "in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight"),
-        own_parameters(call, "in_proj_bias"),
-        own_parameters(call, "bias_k", "bias_v"),
-        ("out_proj.weight",),
+    packed = own_parameters(call, "in_proj_weight")
+    operands = AttentionOperands(
+        projections=(
+            packed or own_parameters(call, "q_proj_weight"),
+            packed or own_parameters(call, "k_proj_weight"),
+            packed or own_parameters(call, "v_proj_weight"),
+        ),
+        biases=own_parameters(call, "in_proj_bias"),
+        added=(own_parameters(call, "bias_k"), own_parameters(call, "bias_v")),
+        mask=tuple(range(3, len(call.inputs))),
+        out=("out_proj.weight",),
     )
-    return attention_products((query, key, value), bool(call.config.get("batch_first")), extra, weights)
+    return attention_products((query, key, value), bool(call.config.get("batch_first")), extra, operands)
 
 
 def _recurrent(call: LayerCall) -> tuple[Product, ...]:

@@ -14,16 +14,17 @@ torchvision's ``_ops`` metadata (in units of 10⁹) is counted the same way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from pytest_archcheck.costs.calls import Holders, counted_calls, kind_of, opaque_tensors
 from pytest_archcheck.costs.formulas import own_formula
 from pytest_archcheck.costs.functions import FUNCTIONS
 from pytest_archcheck.costs.layers import LAYERS
 from pytest_archcheck.costs.products import Product
 from pytest_archcheck.costs.vocabulary import ARITHMETIC, MOVES, MOVING_LAYERS, OTHER_LAYERS
-from pytest_archcheck.records import Call, LayerCall, Op, lineage
+from pytest_archcheck.records import Call, LayerCall, Op, input_refs
 from pytest_archcheck.traces import Trace
 
 
@@ -57,27 +58,28 @@ class MacCount:
         """The status of every module in which something was not counted; ``""`` is the whole model."""
         left_out: dict[str, list[str]] = {}
         for name in self.uncounted:
-            call = self.trace.by_id.get(name)
-            module = name.removeprefix("opaque:").rstrip(".") if call is None else module_of(call)
-            for holder in lineage(module):
+            for holder in self._holders.of(name):
                 left_out.setdefault(holder, []).append(name)
         return {module: _status(names) for module, names in left_out.items()}
 
     @cached_property
     def per_module(self) -> Mapping[str, int]:
-        """For every module that costs something, itself with its children, by name; ``""`` is the whole model."""
-        counts: Counter[str] = Counter()
-        for call, cost in self._costs():
-            for name in lineage(module_of(call)):
-                counts[name] += cost
-        return dict(counts)
+        """For every module, itself with its children, by name; ``""`` is the whole model.
+
+        A module that is shared has its cost under each of its names, and in each module that holds it.
+        """
+        counts = dict.fromkeys(("", *(module.name for module in self.trace.modules[1:])), 0)
+        for name, cost in self.per_call.items():
+            for holder in self._holders.of(name):
+                counts[holder] = counts.get(holder, 0) + cost
+        return counts
 
     @cached_property
     def per_type(self) -> Mapping[str, int]:
         """By class of layer or name of function, the most expensive first."""
         counts: Counter[str] = Counter()
-        for call, cost in self._costs():
-            counts[kind_of(call)] += cost
+        for name, cost in self.per_call.items():
+            counts[kind_of(self._holders.call(name))] += cost
         return dict(counts.most_common())
 
     @cached_property
@@ -86,8 +88,9 @@ class MacCount:
         calls = (call for call in counted_calls(self.trace) if call.id not in self.per_call)
         return dict(Counter(kind_of(call) for call in calls if _is_elementwise(call)).most_common())
 
-    def _costs(self) -> Iterator[tuple[Call, int]]:
-        return ((self.trace.by_id[name], cost) for name, cost in self.per_call.items())
+    @cached_property
+    def _holders(self) -> Holders:
+        return Holders(self.trace)
 
 
 def count_macs(trace: Trace) -> MacCount:
@@ -98,33 +101,22 @@ def count_macs(trace: Trace) -> MacCount:
     """
     per_call: dict[str, int] = {}
     uncounted: list[str] = []
-    covered: set[str] = set()
+    sparse = _sparse_tensors(trace)
     for call in counted_calls(trace):
-        if isinstance(call, LayerCall) and not call.atomic:
-            covered.add(call.module.name)
         macs = macs_of(call)
+        if macs and sparse and any(ref.name in sparse for ref in input_refs(call)):
+            macs = None  # of how many elements, the shapes do not say
         if macs is None:
             uncounted.append(call.id)
         elif macs:
             per_call[call.id] = macs
-    opaque = [tensor.name for tensor in trace.state if tensor.kind == "opaque"]
-    uncounted = [f"opaque:{name}" for name in opaque if covered.isdisjoint(lineage(name))] + uncounted
-    return MacCount(trace, "macs", per_call, tuple(uncounted))
+    return MacCount(trace, "macs", per_call, (*opaque_tensors(trace), *uncounted))
 
 
-def counted_calls(trace: Trace) -> Iterator[Call]:
-    """Atomic layers and functions, and in place of all that is inside a layer with a formula of its own, that layer."""
-    covered: set[str] = set()
-    for call in trace.calls:
-        if covered and not covered.isdisjoint(lineage(module_of(call))):
-            if isinstance(call, LayerCall) and call.module.name in covered:
-                yield call  # called again
-            continue
-        if not isinstance(call, LayerCall) or call.atomic:
-            yield call
-        elif own_formula(call) is not None:
-            covered.add(call.module.name)
-            yield call
+def _sparse_tensors(trace: Trace) -> set[str]:
+    """Sparse parameters and buffers, and what was made sparse in the forward, by who made them."""
+    held = {f"{tensor.kind}:{tensor.name}" for tensor in trace.state if tensor.stored is not None}
+    return held | {op.id for op in trace.ops if op.function.startswith(("to_sparse", "sparse_"))}
 
 
 def macs_of(call: Call) -> int | None:
@@ -164,7 +156,7 @@ def _op_products(call: Op) -> tuple[Product, ...] | None:
 def _is_elementwise(call: Call) -> bool:
     if isinstance(call, LayerCall):
         return call.module.layer in OTHER_LAYERS
-    return call.function in ARITHMETIC
+    return call.function in ARITHMETIC or call.function in FUNCTIONS  # an einsum that sums over nothing
 
 
 def _status(uncounted: Sequence[str]) -> str:
@@ -172,13 +164,3 @@ def _status(uncounted: Sequence[str]) -> str:
         return "complete"
     more = f" and {len(uncounted) - 5} more" if len(uncounted) > 5 else ""
     return f"partial: {', '.join(uncounted[:5])}{more} not counted"
-
-
-def module_of(call: Call) -> str:
-    """The module that a cost belongs to: the layer itself, or the one whose forward called the function."""
-    return call.module.name if isinstance(call, LayerCall) else call.scope
-
-
-def kind_of(call: Call) -> str:
-    """A layer's class or a function's name."""
-    return call.type if isinstance(call, LayerCall) else call.function

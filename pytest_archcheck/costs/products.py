@@ -27,17 +27,22 @@ class Product:
 
 
 @dataclass(frozen=True, slots=True)
-class AttentionWeights:
-    """What carries the input projections, their biases, the added keys and values, and the output projection."""
+class AttentionOperands:
+    """Where the operands of attention are, beside query, key and value, which come first.
 
-    projections: Operand
+    ``projections`` are the weights for queries, keys and values, ``biases`` those of all three, ``added`` the keys and
+    values that are added inside, ``mask`` what is added to the scores, ``out`` the output projection's weight.
+    """
+
+    projections: tuple[Operand, Operand, Operand]
     biases: Operand
-    added: Operand
+    added: tuple[Operand, Operand]
+    mask: Operand
     out: Operand
 
 
 def attention_products(
-    shapes: tuple[tuple[int, ...], ...], batch_first: bool, extra: int, weights: AttentionWeights
+    shapes: tuple[tuple[int, ...], ...], batch_first: bool, extra: int, operands: AttentionOperands
 ) -> tuple[Product, ...]:
     """Multi-head attention: three input projections, scores, weighted values, output projection.
 
@@ -45,7 +50,7 @@ def attention_products(
         shapes: of query ``[L, N, E]``, key ``[S, N, K]`` and value ``[S, N, V]``, or without ``N``.
         batch_first: whether ``N`` comes first.
         extra: keys that are added inside, which are not projected.
-        weights: where the parameters are.
+        operands: what each product is computed from.
     """
     query, key, value = shapes
     width = query[-1]
@@ -53,16 +58,19 @@ def attention_products(
     if len(query) == 3:
         batch = query[0 if batch_first else 1]
         target, source = query[int(batch_first)], key[int(batch_first)]
-    projected = (*weights.projections, *weights.biases)
-    queries, keys, values = (0, *projected), (1, *projected, *weights.added), (2, *projected, *weights.added)
+    of_queries, of_keys, of_values = operands.projections
+    queries = (0, *of_queries, *operands.biases)
+    keys = (1, *of_keys, *operands.biases, *operands.added[0])
+    values = (2, *of_values, *operands.biases, *operands.added[1])
+    scores = queries + keys + operands.mask
     attended = batch * target * (source + extra) * width
     return (
-        Product(batch * target * width * width, (0,), weights.projections),
-        Product(batch * source * width * key[-1], (1,), weights.projections),
-        Product(batch * source * width * value[-1], (2,), weights.projections),
+        Product(batch * target * width * width, (0,), of_queries),
+        Product(batch * source * width * key[-1], (1,), of_keys),
+        Product(batch * source * width * value[-1], (2,), of_values),
         Product(attended, queries, keys),
-        Product(attended, queries + keys, values),
-        Product(batch * target * width * width, queries + keys + values, weights.out),
+        Product(attended, scores, values),
+        Product(batch * target * width * width, scores + values, operands.out),
     )
 
 

@@ -1,4 +1,4 @@
-"""Numbers as people write them: ``"1.81G"``, ``"44.7 MiB"``, ``"≤ 3.6G"``, and what each allows."""
+"""Numbers as people write them: ``"1.81G"``, ``"7B"``, ``"44.7 MiB"``, ``"≤ 3.6G"``, and what each allows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from pytest_archcheck.errors import UsageError
 
 Stated = int | float | str
 
-_UNITS = {
-    "K": 10**3,
-    "M": 10**6,
-    "G": 10**9,
-    "T": 10**12,
+_UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
+_BYTES = {
+    **{f"{name}{suffix}": size for name, size in _UNITS.items() if name != "B" for suffix in ("", "B")},
     "B": 1,
     "KIB": 2**10,
     "MIB": 2**20,
@@ -23,7 +21,8 @@ _UNITS = {
     "TIB": 2**40,
 }
 _NUMBER = re.compile(
-    r"\s*(?P<relation>≤|≥|<=|>=)?\s*(?P<digits>\d[\d_,]*)(?:\.(?P<decimals>\d+))?\s*(?P<unit>[A-Za-z]*)\s*"
+    r"\s*(?P<relation>≤|≥|<=|>=)?\s*(?P<digits>\d{1,3}(?:,\d{3})+|\d+(?:_\d+)*)"
+    r"(?:\.(?P<decimals>\d+))?\s*(?P<unit>[A-Za-z]*)\s*"
 )
 _RELATIONS = {"<=": "≤", ">=": "≥"}
 
@@ -53,7 +52,8 @@ def quantity(
 
     An integer is exact; a string stands for ± half of its last digit, so ``"1.81G"`` is 1.805–1.815 × 10⁹; a string
     that begins with ``≤`` or ``≥`` is a limit, and exact. ``rel`` replaces a tolerance by a share of the number and
-    ``within`` by a number. ``unit`` is what a bare number counts in.
+    ``within`` by a number. ``unit`` is what a bare number counts in: 1, or 2²⁰ where bytes are meant, which have other
+    units (``"7B"`` is 7 × 10⁹ of anything else).
 
     Raises:
         UsageError: it is no number, negative, or its unit is unknown; or both tolerances are given.
@@ -68,7 +68,7 @@ def quantity(
     if isinstance(stated, str):
         relation, value, tolerance = _parse(stated, unit)
     else:
-        if not math.isfinite(stated) or stated < 0:
+        if (isinstance(stated, float) and not math.isfinite(stated)) or stated < 0:
             raise UsageError(f"{stated!r} is no count; it must be finite and not negative")
         if isinstance(stated, float) and rel is None and within is None and unit == 1:
             raise UsageError(f'{stated!r} is no exact count; write an integer, "1.81G", or add rel=')
@@ -79,7 +79,7 @@ def quantity(
         return Quantity(value, value * Fraction(rel), f"{_shown(stated, unit)} ± {100 * rel:g} %")
     if within is not None:
         return Quantity(
-            value, quantity(within, unit=unit).value, f"{_shown(stated, unit)} ± {_shown(within, unit)}"
+            value, limit(within, "≤", unit=unit).value, f"{_shown(stated, unit)} ± {_shown(within, unit)}"
         )
     return Quantity(value, tolerance, _shown(stated, unit))
 
@@ -100,12 +100,14 @@ def limit(stated: Stated, relation: str, *, unit: int = 1) -> Quantity:
 
 def _parse(text: str, bare: int) -> tuple[str, Fraction, Fraction]:
     match = _NUMBER.fullmatch(text)
-    unit = _UNITS.get(match["unit"].upper(), bare if match["unit"] == "" else None) if match else None
+    units = {"": bare, **(_BYTES if bare > 1 else _UNITS)}
+    unit = units.get(match["unit"].upper()) if match else None
     if match is None or unit is None:
-        raise UsageError(
-            f'{text!r} is no number; write one like "1.81G", "11.7M", "44.7 MiB" or "≤ 3.6G" '
-            "(K, M, G and T are powers of 1000; KiB, MiB and GiB of 1024)"
+        examples = (
+            '"44.7 MiB", "512 KiB" or "≤ 100 MiB"' if bare > 1 else '"1.81G", "11.7M", "7B" or "≤ 3.6G"'
         )
+        powers = "KiB, MiB, GiB are powers of 1024" if bare > 1 else "K, M, G, T are powers of 1000, B is G"
+        raise UsageError(f"{text!r} is no number; write one like {examples} ({powers})")
     digits = match["digits"].replace("_", "").replace(",", "")
     decimals = match["decimals"] or ""
     last = Fraction(unit, 10 ** len(decimals))

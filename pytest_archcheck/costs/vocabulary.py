@@ -28,19 +28,21 @@ MOVES = frozenset(
     index_fill index_put index_select indices indices_copy int int_repr ipu is_all_true jagged_to_padded_dense
     lift_fresh lift_fresh_copy linspace logspace long mH mT masked_fill masked_scatter masked_select meshgrid
     module_load movedim mtia narrow narrow_copy native_channel_shuffle nested_tensor_from_jagged
-    nested_tensor_size new_empty new_empty_strided new_full new_ones new_tensor new_zeros nonzero nonzero_static
-    numpy one_hot ones ones_like pad permute permute_copy pin_memory pixel_shuffle pixel_unshuffle put rand_like
-    ravel real reflection_pad1d reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d
-    replication_pad2d replication_pad3d requires_grad reshape reshape_alias reshape_as reversed resize resize_as
-    resolve_conj resolve_neg roll rot90 row_indices row_indices_copy row_stack scalar_tensor scatter select
-    select_copy select_scatter set setitem shape short size slice slice_copy slice_inverse slice_scatter
-    sparse_mask split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy stack storage
-    swapaxes sym_constrain_range_for_size t t_copy take take_along_dim tensor tensor_split tile to to_copy
-    to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_csc to_sparse_csr tolist
-    transpose transpose_copy tril tril_indices triu triu_indices type type_as unbind unbind_copy unflatten
-    unfold unfold_copy unravel_index unsafe_chunk unsafe_index unsafe_index_put unsafe_split
-    unsafe_split_with_sizes unsafe_view unsqueeze unsqueeze_copy values values_copy view view_as view_as_complex
-    view_as_complex_copy view_as_real view_as_real_copy view_copy vsplit vstack where xpu zero zeros zeros_like
+    nested_tensor_size new_empty new_empty_strided new_full new_ones new_tensor new_zeros nonzero
+    nonzero_static numpy one_hot ones ones_like pack_padded_sequence pack_sequence pad pad_packed_sequence
+    pad_sequence permute permute_copy pin_memory pixel_shuffle pixel_unshuffle put rand_like ravel real
+    reflection_pad1d reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d
+    replication_pad2d replication_pad3d requires_grad reshape reshape_alias reshape_as resize resize_as
+    resolve_conj resolve_neg reversed roll rot90 row_indices row_indices_copy row_stack scalar_tensor scatter
+    select select_copy select_scatter set setitem shape short size slice slice_copy slice_inverse
+    slice_scatter sparse_mask split split_copy split_with_sizes split_with_sizes_copy squeeze squeeze_copy
+    stack storage swapaxes sym_constrain_range_for_size t t_copy take take_along_dim tensor tensor_split tile
+    to to_copy to_dense to_mkldnn to_padded_tensor to_sparse to_sparse_bsc to_sparse_bsr to_sparse_csc
+    to_sparse_csr tolist transpose transpose_copy tril tril_indices triu triu_indices type type_as unbind
+    unbind_copy unflatten unfold unfold_copy unravel_index unsafe_chunk unsafe_index unsafe_index_put
+    unsafe_split unsafe_split_with_sizes unsafe_view unsqueeze unsqueeze_copy values values_copy view view_as
+    view_as_complex view_as_complex_copy view_as_real view_as_real_copy view_copy vsplit vstack where xpu zero
+    zeros zeros_like
     """.split()
 )
 """Functions that view, copy, create and look up: they do no arithmetic."""
@@ -81,7 +83,7 @@ ARITHMETIC = frozenset(
     multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss multinomial mvlgamma nan_to_num nanmean
     nanmedian nanquantile nansum native_batch_norm native_batch_norm_legit native_batch_norm_legit_no_stats
     native_batch_norm_legit_no_training native_dropout native_group_norm native_layer_norm native_norm ne neg
-    nextafter nll_loss norm norm_except_dim normal normalize not_equal or outer pairwise_distance poisson
+    nextafter nll_loss norm_except_dim normal normalize not_equal or outer pairwise_distance poisson
     poisson_nll_loss polar polygamma positive pow prelu prod quantile quantize_per_channel
     quantize_per_channel_affine quantize_per_tensor quantize_per_tensor_dynamic quantized_batch_norm
     quantized_max_pool1d quantized_max_pool2d quantized_max_pool3d rad2deg rand randint randint_like randn

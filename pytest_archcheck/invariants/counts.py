@@ -113,8 +113,9 @@ class _Bytes(Number):
     bare: ClassVar[int] = 2**20
 
     def shown(self, number: int) -> str:
-        """MiB and bytes."""
-        return f"{number / 2**20:.2f} MiB ({number:,} bytes)"
+        """In a unit of its size, and in bytes."""
+        unit, size = ("MiB", 2**20) if number >= 2**20 else ("KiB", 2**10)
+        return f"{number / size:.2f} {unit} ({number:,} bytes)"
 
 
 @dataclass(frozen=True)
@@ -130,15 +131,9 @@ class Size(_Bytes):
     unit: ClassVar[str] = "of saved state"
 
     def __post_init__(self) -> None:
-        if self.rel is None and self.abs is None and self._has_exact():
-            object.__setattr__(self, "rel", 0.005)
         super().__post_init__()
-
-    def _has_exact(self) -> bool:
-        return any(
-            not (isinstance(stated, str) and stated.strip()[:1] in "≤≥<>")
-            for stated in self._by_pattern().values()
-        )
+        if self.rel is None and self.abs is None:
+            object.__setattr__(self, "rel", 0.005)
 
     def measure(self, trace: Trace, context: Context) -> Measured:
         """Bytes of the saved tensors."""
@@ -157,7 +152,10 @@ class ActivationPeak(_Bytes):
 
     def __post_init__(self) -> None:
         if isinstance(self.total, Mapping):
-            raise UsageError("a peak is the whole model's; give a number, at_most=… or at_least=…")
+            raise UsageError(
+                "a peak is the whole model's; give a number, at_most=… or at_least=…; "
+                "bytes by layer are in trace.activations.per_call"
+            )
         super().__post_init__()
 
     def measure(self, trace: Trace, context: Context) -> Measured:

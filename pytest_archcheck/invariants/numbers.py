@@ -49,10 +49,13 @@ class Number:
             self._check_patterns(self.total)
         if not self.claims():
             raise UsageError("nothing is stated; give a total, at_most=… or at_least=…")
-        exact = [wanted for wanted in self._stated().values() if wanted.relation == "="]
-        if not exact and (self.rel is not None or self.abs is not None):
+        wanted = self._wanted()
+        if (self.rel, self.abs) != (None, None) and all(w.relation != "=" for _, _, w in wanted):
             raise UsageError("a tolerance belongs to a total; a limit has none")
-        self._limits()
+        limits = {(pattern, w.relation): w.value for pattern, _, w in wanted}
+        for pattern, relation in limits:
+            if relation == "≥" and limits.get((pattern, "≤"), limits[pattern, "≥"]) < limits[pattern, "≥"]:
+                raise UsageError(f"no number is at most {self.at_most} and at least {self.at_least}")
 
     @property
     def subject(self) -> str:
@@ -70,44 +73,45 @@ class Number:
     def claims(self) -> Mapping[str, object]:
         """Total, limits and each pattern by itself."""
         subject = self.subject.removeprefix("of ")
-        numbers = {
-            f"{subject} of {pattern}" if pattern else subject: stated
-            for pattern, stated in self._by_pattern().items()
-        }
-        limits = {f"limit of {subject}": self.at_most, f"least of {subject}": self.at_least}
-        return {**numbers, **{name: stated for name, stated in limits.items() if stated is not None}}
+        claims: dict[str, object] = {}
+        for pattern, stated, wanted in self._wanted():
+            side = {"=": "", "≤": "limit of ", "≥": "least of "}[wanted.relation]
+            claim = f"{side}{subject}{f' of {pattern}' if pattern else ''}"
+            if claim in claims:
+                raise UsageError(f"{stated!r}: the {claim} is stated already; keep one")
+            claims[claim] = wanted.value, wanted.tolerance
+        return claims
 
     def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """A violation for each number that is not as stated, and where a count is not complete."""
         measured = self.measure(trace, context)
         told: set[str] = set()
-        for pattern, wanted in self._stated().items():
+        for pattern, _, wanted in self._wanted():
             modules = modules_matching(trace, pattern) if pattern else [""]
             if not modules:
                 names = [module.name for module in trace.modules[1:]]
                 yield no_match(pattern, "a module of that name", "there is none", "", names, "trace.modules")
             for module in modules:
                 yield from self._incomplete(measured, module, told)
+                if module in measured.incomplete and wanted.relation != "≤":
+                    continue  # what is missing might make it right
                 found = measured.per_module.get(module, 0) if module else measured.total
-                yield from self._judged(found, wanted, module)
-        for wanted in self._limits():
-            yield from self._incomplete(measured, "", told)
-            yield from self._judged(measured.total, wanted, "")
+                why = self.why(found, wanted)
+                yield from judged(found, wanted, self.subject, self.shown(found), where=module, why=why)
 
-    def _by_pattern(self) -> Mapping[str, Stated]:
-        if isinstance(self.total, Mapping):
-            return self.total
-        return {} if self.total is None else {"": self.total}
-
-    def _stated(self) -> dict[str, Quantity]:
-        return {
-            pattern: quantity(stated, rel=self.rel, within=self.abs, unit=self.bare)
-            for pattern, stated in self._by_pattern().items()
-        }
-
-    def _limits(self) -> list[Quantity]:
-        sides = ((self.at_most, "≤"), (self.at_least, "≥"))
-        return [limit(stated, side, unit=self.bare) for stated, side in sides if stated is not None]
+    def _wanted(self) -> list[tuple[str, Stated, Quantity]]:
+        """Each module pattern (empty for the whole model) with what was written and what it means."""
+        total = (
+            self.total if isinstance(self.total, Mapping) else {} if self.total is None else {"": self.total}
+        )
+        wanted = [
+            (pattern, stated, quantity(stated, rel=self.rel, within=self.abs, unit=self.bare))
+            for pattern, stated in total.items()
+        ]
+        for stated, side in ((self.at_most, "≤"), (self.at_least, "≥")):
+            if stated is not None:
+                wanted.append(("", stated, limit(stated, side, unit=self.bare)))
+        return wanted
 
     def _check_patterns(self, total: Mapping[str, Stated]) -> None:
         for pattern in total:
@@ -133,10 +137,6 @@ class Number:
     def why(self, found: int, wanted: Quantity) -> str:
         """What a reader might have mixed up; empty where nothing is known."""
         return ""
-
-    def _judged(self, found: int, wanted: Quantity, module: str) -> Iterator[Violation]:
-        why = self.why(found, wanted)
-        return judged(found, wanted, self.subject, self.shown(found), where=module, why=why)
 
 
 def judged(

@@ -38,7 +38,9 @@ def is_atomic(module: nn.Module) -> bool:
         return True
     if not is_torch_class(type(module)):
         return False
-    return not module._modules or isinstance(module, nn.MultiheadAttention | nn.RNNBase)
+    if isinstance(module, nn.MultiheadAttention):  # its projection may be parametrized, or a LoRA layer
+        return all(is_torch_class(type(child)) for child in module._modules.values())
+    return not module._modules or isinstance(module, nn.RNNBase)
 
 
 def type_name(cls: type) -> str:
@@ -88,6 +90,15 @@ def is_torch_class(cls: type) -> bool:
 def is_quantized(cls: type) -> bool:
     """Whether a class is one of torch's quantized layers, which keep their weights packed."""
     return cls.__module__.startswith("torch.ao.nn.") and ".quantized." in cls.__module__
+
+
+def saves_more(module: nn.Module) -> bool:
+    """Whether a module saves tensors that are neither parameters nor buffers: it has its own way of saving."""
+    cls = type(module)
+    return (
+        cls._save_to_state_dict is not nn.Module._save_to_state_dict
+        or cls.get_extra_state is not nn.Module.get_extra_state
+    ) and not isinstance(module, torch.jit.ScriptModule)
 
 
 def _shows_bias(cls: type) -> bool:

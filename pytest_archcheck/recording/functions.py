@@ -121,6 +121,28 @@ _SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
         },
     ),
     "linear": (("input", "weight", "bias"), {"bias": None}),
+    "bilinear": (("input1", "input2", "weight", "bias"), {"bias": None}),
+    "linalg_matmul": (("input", "other"), {}),
+    "linalg_vecdot": (("x", "y", "dim"), {"dim": -1}),
+    "inner": (("input", "other"), {}),
+    "dot": (("input", "tensor"), {}),
+    "vdot": (("input", "other"), {}),
+    "tensordot": (("a", "b", "dims"), {"dims": 2}),
+    "conv_tbc": (("input", "weight", "bias", "pad"), {"pad": 0}),
+    "convolution": (
+        (
+            "input",
+            "weight",
+            "bias",
+            "stride",
+            "padding",
+            "dilation",
+            "transposed",
+            "output_padding",
+            "groups",
+        ),
+        {},
+    ),
     **{
         f"conv{n}d": (
             ("input", "weight", "bias", "stride", "padding", "dilation", "groups"),
@@ -171,6 +193,8 @@ def _canonical_name(func: Callable[..., Any]) -> tuple[str, bool]:
             return _ALIASES.get(base[1:], base[1:]), True
         if base in _IN_PLACE:
             base = base[1:]
+    if func is torch.autograd.grad:  # not the attribute
+        base = "autograd_grad"
     base = _ALIASES.get(base, base)
     package = _foreign_package(func)
     return (f"{package}.{base}" if package else base), False
@@ -249,5 +273,7 @@ def _same(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(value == default)
 
 
-_TENSORS = frozenset("input other tensors query key value weight mat mat1 mat2 batch1 batch2 vec".split())
+_TENSORS = frozenset(
+    "input other tensors query key value weight mat mat1 mat2 batch1 batch2 vec input1 input2 x y a b tensor".split()
+)
 _OPERANDS = {names: sum(n in _TENSORS for n in names) for names, _ in _SIGNATURES.values()}

@@ -183,7 +183,12 @@ class Layers:
         self._sources.scope = self._frames[-1].owner.module.name if self._frames else ""
 
     def _leave(self, frame: Frame, output: Any) -> Any:
-        self._pop()
+        try:
+            return self._left(frame, output)
+        finally:
+            self._pop()
+
+    def _left(self, frame: Frame, output: Any) -> Any:
         if frame.slot < 0:
             return output
         with torch._C.DisableTorchFunction():

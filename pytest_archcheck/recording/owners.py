@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from pytest_archcheck.recording.clone import Found
-from pytest_archcheck.recording.config import config_of, is_atomic, is_quantized, type_name
+from pytest_archcheck.recording.config import config_of, is_atomic, saves_more, type_name
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import Module, Ref, StateTensor
 
@@ -133,26 +133,43 @@ class Inventory:
                 saved = not hidden and key not in unsaved
                 stored = getattr(tensor, "_archcheck_stored", None)
                 yield tensor, StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved, stored)
-        if is_quantized(type(module)):
+        if saves_more(module):
             yield from _packed(prefix, module, saved=not hidden)
 
 
 def _packed(prefix: str, module: nn.Module, *, saved: bool) -> Iterator[tuple[torch.Tensor, StateTensor]]:
-    """What a quantized layer saves beside parameters and buffers: its weights, scales and zero points."""
+    """What a module saves beside parameters and buffers, as quantized layers do: weights, scales, zero points."""
     state: dict[str, object] = {}
     module._save_to_state_dict(state, f"{prefix}." if prefix else "", keep_vars=True)
+    seen: set[int] = set()
     for key, value in state.items():
         own = key.removeprefix(prefix).lstrip(".")
         if own in module._parameters or own in module._buffers:
             continue
-        for path, tensor in tensor_leaves(value):
-            spec = spec_of(tensor)
-            stored = None
-            if tensor.is_quantized and tensor.qscheme() in (
-                torch.per_channel_affine,
-                torch.per_channel_symmetric,
-            ):
-                stored = (
-                    tensor.nelement() * tensor.element_size() + 16 * tensor.q_per_channel_scales().numel()
+        for path, tensor in _inside(value):
+            if tensor.data_ptr() not in seen or not tensor.data_ptr():
+                seen.add(tensor.data_ptr())
+                stored = _quantized_bytes(tensor) if tensor.is_quantized else None
+                yield (
+                    tensor,
+                    StateTensor(f"{key}{path}", "packed", spec_of(tensor), saved=saved, stored=stored),
                 )
-            yield tensor, StateTensor(f"{key}{path}", "packed", spec, saved=saved, stored=stored)
+
+
+def _inside(value: object, path: str = "") -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors in a saved value; recurrent layers keep objects of C++, which say what they hold."""
+    if isinstance(value, torch.ScriptObject):
+        yield from _inside(value.__getstate__(), path)
+    elif isinstance(value, tuple | list):
+        for index, item in enumerate(value):
+            yield from _inside(item, f"{path}[{index}]")
+    else:
+        yield from tensor_leaves(value, path)
+
+
+def _quantized_bytes(tensor: torch.Tensor) -> int | None:
+    """Elements, and for each channel a scale and a zero point; ``None`` where there are no channels."""
+    if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        return None
+    channels = (tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points())
+    return tensor.nelement() * tensor.element_size() + sum(values.nbytes for values in channels)

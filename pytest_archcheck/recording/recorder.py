@@ -37,6 +37,7 @@ from pytest_archcheck.records import (
 
 # Functions that set something about a tensor and make none.
 _SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_"))
+_KERNELS = ("torch._refs", "torch._meta_registrations", "torch._prims", "torch._decomp")
 _IN_PLACE = re.compile(r"[a-z]\w*_|__i\w+__|__setitem__")
 
 
@@ -193,9 +194,13 @@ def _is_unseen(func: Callable[..., Any]) -> bool:
     """Whether a call is no public one: inside a kernel written in Python, or inside vmap and its like.
 
     A transform's tensors have another shape than they show, so what is in it would be counted wrongly; its result
-    has no known source, which makes the count partial.
+    has no known source, which makes the count partial. On meta a scripted function is seen by the Python kernels
+    that it runs on, and by them alone.
     """
-    return is_transformed() or getattr(func, "__module__", None) == "torch._ops.prims"
+    if is_transformed() or getattr(func, "__module__", None) == "torch._ops.prims":
+        return True
+    caller: str = sys._getframe(2).f_globals.get("__name__", "")
+    return caller.startswith(_KERNELS)
 
 
 def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

@@ -32,7 +32,8 @@ def _lines(
     yield f"{model} is not as stated: {subject}expected {first.expected}, found {first.found}{more}"
     broken = len({statement for statement, _ in violations})
     where = f"{trace.model.type} on {trace.placement}, MACs {trace.status}"
-    yield f"{broken} of {judged} marks violated by {where}"
+    marks = "marks and budgets" if any(text.startswith("arch_budgets") for text, _ in violations) else "marks"
+    yield f"{broken} of {judged} {marks} violated by {where}"
     for statement, violation in violations:
         yield ""
         yield statement

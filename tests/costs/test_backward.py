@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -204,6 +205,56 @@ def test_training_the_biases_alone_needs_no_gradient_of_weights(own):
     scores, out = 2 * 49 * 8, 7 * 64
 
     assert trace(Attend, (1, 7, 8)).backward().total == 2 * scores + out
+
+
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    ("trainable", "macs"),
+    [
+        ("bias_k", 7 * 8 * 8 + 7 * 8 * 8 + 7 * 64),
+        ("bias_v", 7 * 8 * 8 + 7 * 64),
+        ("q_proj_weight", 7 * 64 + 2 * 7 * 8 * 8 + 7 * 64),
+        ("k_proj_weight", 7 * 8 * 6 + 2 * 7 * 8 * 8 + 7 * 64),
+        ("v_proj_weight", 7 * 8 * 4 + 7 * 8 * 8 + 7 * 64),
+        ("out_proj.weight", 7 * 64),
+    ],
+)
+def test_of_attention_only_what_is_trainable_gets_a_gradient(own, trainable, macs):
+    """7 queries over 7 keys of width 6, values of width 4, and one added key: scores 7 · 8 · 8, as weighted values."""
+
+    class Own(nn.MultiheadAttention):
+        pass
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            cls = Own if own else nn.MultiheadAttention
+            self.attention = cls(8, 2, batch_first=True, kdim=6, vdim=4, add_bias_kv=True)
+            for name, parameter in self.attention.named_parameters():
+                parameter.requires_grad_(name == trainable)
+
+        def forward(self, q, k, v):
+            return self.attention(q, k, v, need_weights=False)[0]
+
+    assert trace(Attend, ((1, 7, 8), (1, 7, 6), (1, 7, 4))).backward().total == macs
+
+
+@pytest.mark.parametrize("layer", [False, True])
+def test_a_trainable_mask_of_attention_gets_its_gradient(layer):
+    """As relative positions do: the weighted values need it, and so does what comes after them."""
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.mask = nn.Parameter(torch.zeros(7, 7))
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True).requires_grad_(False)
+
+        def forward(self, x):
+            if layer:
+                return self.attention(x, x, x, attn_mask=self.mask, need_weights=False)[0]
+            return F.scaled_dot_product_attention(x, x, x, attn_mask=self.mask)
+
+    assert trace(Attend, (1, 7, 8)).backward().total == 49 * 8 + layer * 7 * 64
 
 
 @pytest.mark.parametrize("own", [False, True])

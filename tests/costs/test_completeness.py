@@ -1,7 +1,9 @@
 """A count is complete or says what it left out: every function and layer of torch is known to be one or the other."""
 
+import numpy
 import pytest
 import torch
+import torch.nn.utils.parametrize
 from torch import nn
 from torch.overrides import get_overridable_functions
 
@@ -11,6 +13,7 @@ from pytest_archcheck.costs.functions import FUNCTIONS
 from pytest_archcheck.costs.layers import LAYERS
 from pytest_archcheck.costs.vocabulary import ARITHMETIC, MOVES, MOVING_LAYERS, OTHER_LAYERS
 from pytest_archcheck.recording.functions import canonical_name
+from pytest_archcheck.records import Op
 from tests.models import recorded
 
 NO_FORMULA = frozenset(
@@ -190,6 +193,230 @@ def test_a_layer_counts_by_its_own_formula_with_all_that_is_in_it(custom):
     assert counted.mac_count.elementwise == {"add": 1}
 
 
+class Outer(nn.Module):
+    """32 MACs for one sample, where no formula says 1,000."""
+
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(4, 4)
+
+    def forward(self, x):
+        return self.lin(self.lin(x))
+
+
+OUTER = "tests.costs.test_completeness.Outer"
+
+
+class Around(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.outer, self.function = Outer(), function
+
+    def forward(self, x):
+        return self.function(self.outer, x)
+
+
+@pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize(
+    ("function", "macs"),
+    [
+        (lambda outer, x: outer(x), 1000),
+        (lambda outer, x: outer.lin(outer(x)), 1016),
+        (lambda outer, x: outer(outer.lin(x)), 1016),
+        (lambda outer, x: outer(outer(x)), 2000),
+    ],
+)
+def test_a_layers_formula_covers_its_call_and_not_its_name(function, macs):
+    """A child that somebody else calls counts for itself."""
+    mac_formula(OUTER)(lambda call: 1000)
+
+    assert trace(Around(function), (1, 4)).macs == macs
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_formula_of_a_layer_covers_what_it_shares_with_others():
+    mac_formula(OUTER)(lambda call: 1000)
+    model = Around(lambda outer, x: outer(x))
+    model.lin = model.outer.lin
+    model._modules = {"lin": model.lin, "outer": model.outer}  # so that the shared layer is named ``lin``
+
+    assert trace(model, (1, 4)).macs == 1000
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_formula_may_be_that_of_the_whole_model():
+    mac_formula(OUTER)(lambda call: 1000 * call.inputs[0].shape[0])
+    counted = trace(Outer(), (2, 4)).mac_count
+
+    assert (counted.total, counted.per_module[""], counted.per_type) == (2000, 2000, {OUTER: 2000})
+
+
+class Hides(nn.Module):
+    """What ``vmap`` does inside cannot be seen."""
+
+    def forward(self, x):
+        return torch.vmap(lambda row: row * 2)(x), torch.vmap(lambda row: row * 3)(x)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_formula_completes_a_layer_whose_inside_cannot_be_seen():
+    """Its results are named by it, also where there are several."""
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.stem, self.op = nn.Linear(4, 4), Hides()
+
+        def forward(self, x):
+            first, second = self.op(self.stem(x))
+            return first + second
+
+    before = trace(Net(), (3, 4))
+    assert before.status == "partial: opaque:op, opaque:op#2 not counted"
+    assert set(before.mac_count.incomplete) == {"", "op"}
+
+    mac_formula("tests.costs.test_completeness.Hides")(lambda call: 7)
+    counted = trace(Net(), (3, 4))
+
+    assert (counted.macs, counted.status) == (48 + 7, "complete")
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_formula_of_zero_says_nothing_of_the_backward_either():
+    mac_formula(OUTER)(lambda call: 0)
+    counted = trace(Around(lambda outer, x: outer(x)), (1, 4))
+
+    assert (counted.macs, counted.status) == (0, "complete")
+    assert counted.backward().status == "partial: outer not counted"
+
+
+def test_a_shared_layer_costs_under_each_of_its_names():
+    """A budget of either name is judged by what it costs."""
+
+    class Shares(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone = nn.Sequential(nn.Linear(4, 4))
+            self.head = self.backbone[0]
+            self.idle = nn.Linear(4, 4)
+
+        def forward(self, x):
+            return self.head(self.backbone(x))
+
+    assert trace(Shares(), (1, 4)).mac_count.per_module == {
+        "": 32,
+        "backbone": 32,
+        "backbone.0": 32,
+        "head": 32,
+        "idle": 0,
+    }
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_scripted_function_is_never_a_silent_zero(device):
+    """On meta its kernels are Python functions of torch's own, which are not what the model called."""
+
+    def product(x, w):
+        return torch.relu(x @ w)
+
+    scripted = torch.jit.script(product)
+
+    class Scripts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(6, 6))
+            self.layer = nn.Linear(6, 2)
+
+        def forward(self, x):
+            return self.layer(scripted(x, self.w))
+
+    counted = trace(Scripts(), (3, 6), device=device)
+
+    assert (counted.macs, counted.status) == (36, "partial: opaque:. not counted")
+    assert [op.function for op in counted.ops] == []
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_a_gradient_in_a_forward_makes_the_count_partial(device):
+    """As a force field takes; ``autograd.grad`` is not the attribute ``grad``."""
+
+    class Force(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.energy = nn.Linear(3, 1)
+
+        def forward(self, x):
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                return torch.autograd.grad(self.energy(x).tanh().sum(), x)[0]
+
+    counted = trace(Force(), (4, 3), device=device)
+
+    assert (counted.macs, counted.status) == (12, "partial: :autograd_grad not counted")
+
+
+def test_sequences_that_the_forward_packs_are_counted_whole():
+    """Packing and padding move data: 5 + 4 + 2 steps of 4 gates."""
+
+    class Packs(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm = nn.LSTM(6, 4, batch_first=True)
+
+        def forward(self, x):
+            packed = nn.utils.rnn.pack_padded_sequence(x, [2, 5, 4], batch_first=True, enforce_sorted=False)
+            return nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)[0]
+
+    counted = trace(Packs(), (3, 5, 6), device="cpu")
+
+    assert (counted.macs, counted.status) == (11 * 4 * 4 * (6 + 4), "complete")
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:Sparse invariant")
+def test_products_of_sparse_tensors_are_named():
+    """Of how many elements they are, shapes do not say."""
+
+    class Sparse(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.eye(6).to_sparse_csr())
+            self.layer = nn.Linear(6, 6)
+
+        def forward(self, x):
+            return self.w @ self.layer(x)
+
+    counted = trace(Sparse(), (6, 6), device="cpu")
+
+    assert (counted.macs, counted.status) == (216, "partial: :matmul not counted")
+
+
+def test_a_parametrized_projection_of_attention_is_seen():
+    """Low-rank: an 8 × 2 and a 2 × 8 matrix make the projection, and that product counts."""
+    parametrize = nn.utils.parametrize
+
+    class LowRank(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.down = nn.Parameter(torch.zeros(8, 2))
+
+        def forward(self, w):
+            return w + self.down @ self.down.T
+
+    class Attend(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+            parametrize.register_parametrization(self.attention.out_proj, "weight", LowRank())
+
+        def forward(self, x):
+            return self.attention(x, x, x, need_weights=False)[0]
+
+    counted = trace(Attend(), (1, 7, 8))
+
+    assert (counted.macs, counted.status) == (4 * 7 * 64 + 2 * 49 * 8 + 8 * 2 * 8, "complete")
+
+
 @pytest.mark.usefixtures("registered")
 @pytest.mark.parametrize(
     ("formula", "message"),
@@ -210,13 +437,24 @@ def test_a_formula_that_is_wrong_is_told(custom, formula, message):
 
 
 @pytest.mark.usefixtures("registered")
+@pytest.mark.parametrize("number", [numpy.int64(7), 7.0, numpy.prod((7, 1))])
+def test_a_whole_number_is_one_of_whatever_type(number):
+    """``numpy.prod(shape)`` is what people write."""
+    mac_formula("archtest.mix")(lambda call: number)
+    call = Op("", "archtest.mix", 1, (), {}, (), ())
+
+    assert call.macs == 7
+    assert type(call.macs) is int
+
+
+@pytest.mark.usefixtures("registered")
 def test_a_name_has_one_formula():
     def mine(call):
         return 0
 
     with pytest.raises(UsageError, match="conv2d is counted already, or is no MAC by convention"):
         mac_formula("conv2d")(mine)
-    for name in ("softmax", "ReLU", "flatten", "Linear"):
+    for name in ("softmax", "ReLU", "flatten", "Linear", "torch.nn.Linear", "torch.matmul"):
         with pytest.raises(UsageError, match="give the formula to the layer that calls it"):
             mac_formula(name)(mine)
     with pytest.raises(

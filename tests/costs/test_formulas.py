@@ -190,6 +190,20 @@ def test_einsum(equation, data):
         (lambda x, y: torch.einsum(x, [0, 1], y, [1, 2]), ((3, 4), (4, 5)), 60),
         (lambda x: torch.einsum("ij->ji", x), ((3, 4),), 0),
         (lambda x, y: torch.einsum("bij,bjk->bik", x, y), ((8, 4, 5), (1, 5, 6)), 8 * 4 * 5 * 6),
+        # By keyword, in any order.
+        (lambda x, y: torch.linalg.matmul(other=y, input=x), ((3, 4), (4, 5)), 60),
+        (
+            lambda x, w: torch.conv_tbc(weight=w, input=x, bias=w.new_zeros(4)),
+            ((9, 2, 3), (3, 3, 4)),
+            7 * 2 * 4 * 9,
+        ),
+        (
+            lambda a, b, w: F.bilinear(input2=b, input1=a, bias=None, weight=w),
+            ((2, 4), (2, 3), (5, 4, 3)),
+            10 * 15,
+        ),
+        (lambda x, y: torch.tensordot(x, y, dims=([1], [0])), ((3, 4), (1, 5)), 15),
+        (lambda x, y: torch.tensordot(x, y, dims=([-1], [-2])), ((3, 4), (4, 5)), 60),
         # Of a dimension that is 1 in one operand the other is summed first; ellipses are aligned to the right.
         (lambda x, y: torch.einsum("ij,jk->ik", x, y), ((3, 1), (4, 5)), 3 * 5),
         (lambda x, y: torch.einsum("...ij,...jk->...ik", x, y), ((2, 3, 4), (5, 2, 4, 6)), 5 * 2 * 3 * 4 * 6),

@@ -162,6 +162,43 @@ def test_a_quantized_layer_is_as_large_as_what_it_saves():
     assert Trace.from_text(counted.to_text()) == counted
 
 
+@pytest.mark.parametrize(
+    "layer", [nn.LSTM(100, 50, num_layers=2), nn.GRU(100, 50), nn.LSTMCell(100, 50), nn.Linear(100, 50)]
+)
+def test_a_dynamically_quantized_layer_is_as_large_as_its_file(layer):
+    """A byte for each weight, four for each bias; a recurrent layer keeps them in an object of C++."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.ao.quantization.quantize_dynamic(nn.Sequential(layer), {type(layer)}, dtype=torch.qint8)
+    weights = sum(p.numel() for name, p in layer.named_parameters() if "weight" in name)
+    biases = sum(p.numel() for name, p in layer.named_parameters() if "bias" in name)
+    shape = (4, 100) if isinstance(layer, nn.LSTMCell | nn.Linear) else (3, 4, 100)
+
+    size = trace(model, shape).size
+
+    assert 0 <= size - (weights + 4 * biases) < 100
+    assert 0 < saved_bytes(model) - size < 12_000
+
+
+def test_what_a_module_saves_in_its_own_way_is_counted():
+    class Saves(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.l = nn.Linear(4, 4)
+            self.table = torch.zeros(100)
+
+        def get_extra_state(self):
+            return {"table": self.table, "version": 1}
+
+        def set_extra_state(self, state):
+            pass
+
+        def forward(self, x):
+            return self.l(x)
+
+    assert trace(Saves(), (1, 4)).size == 80 + 400
+
+
 DTYPES = sorted(
     {str(value).removeprefix("torch.") for value in vars(torch).values() if isinstance(value, torch.dtype)}
 )

@@ -13,7 +13,8 @@ from pytest_archcheck.costs.quantities import limit, quantity
         ("1.81G", [1_805_000_000, 1_814_073_344, 1_815_000_000], [1_804_999_999, 1_815_000_001]),
         ("11.7M", [11_689_512], [11_749_999 + 2, 11_649_999]),
         ("25 M", [24_500_000, 25_500_000], [24_499_999]),
-        ("44.6 MiB", [46_796_608], [46_700_000]),
+        ("7B", [7_000_000_000, 6_738_415_616], [6_499_999_999]),
+        ("1,814,073,344", [1_814_073_344], [1_814_073_345]),
         ("1_000", [1000], [1001]),
     ],
 )
@@ -46,7 +47,6 @@ def test_an_absolute_tolerance_replaces_it():
         ("≤ 3.6G", [0, 3_600_000_000], [3_600_000_001]),
         ("<=3.6G", [3_600_000_000], [3_600_000_001]),
         (">= 1M", [1_000_000, 10**12], [999_999]),
-        ("≥1 KiB", [1024], [1023]),
     ],
 )
 def test_a_limit_is_exact_and_open_on_one_side(stated, inside, outside):
@@ -55,6 +55,22 @@ def test_a_limit_is_exact_and_open_on_one_side(stated, inside, outside):
 
     assert all(wanted.allows(number) for number in inside)
     assert not any(wanted.allows(number) for number in outside)
+
+
+@pytest.mark.parametrize(
+    ("stated", "size"),
+    [
+        ("1 KiB", 1024),
+        ("44.66 MiB", 46_829_404.16),
+        ("3B", 3),
+        ("5 kB", 5000),
+        ("2GB", 2 * 10**9),
+        ("1M", 10**6),
+        (2, 2**21),
+    ],
+)
+def test_bytes_have_units_of_their_own(stated, size):
+    assert float(quantity(stated, unit=2**20).value) == size
 
 
 def test_a_limit_by_keyword_is_the_same():
@@ -78,6 +94,11 @@ def test_a_limit_by_keyword_is_the_same():
         (1, {"rel": True}, "rel=True is no share"),
         (1, {"rel": 0.1, "within": 1}, "rel=0.1 and abs=1: give one tolerance"),
         (1, {"within": "some"}, "'some' is no number"),
+        (1, {"within": "≤ 5"}, "'≤ 5' says ≤ itself"),
+        ("44 MiB", {}, "'44 MiB' is no number; write one like .*K, M, G, T are powers of 1000, B is G"),
+        ("44 Mb/s", {"unit": 2**20}, "write one like .*MiB"),
+        ("1,81G", {}, "'1,81G' is no number"),
+        ("1__0", {}, "'1__0' is no number"),
         ("< 3G", {}, "'< 3G' is no number; write one like"),
     ],
 )

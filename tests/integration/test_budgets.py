@@ -74,12 +74,12 @@ def test_what_holds(pytester, marks):
             "@arch_activations(at_most=0.001)",
             [
                 "  expected: at most 0.001 MiB of activations at the estimated peak",
-                "  found:    0.00 MiB (4,864 bytes)*",
+                "  found:    4.75 KiB (4,864 bytes)*",
             ],
         ),
         (
             "@arch_size(1)",
-            ["  expected: 1 MiB ± 0.5 % of saved state", "  found:    0.00 MiB (1,256 bytes) (-99.88 %)"],
+            ["  expected: 1 MiB ± 0.5 % of saved state", "  found:    1.23 KiB (1,256 bytes) (-99.88 %)"],
         ),
         (
             '@arch_macs(13_904, counter="ptflops")',
@@ -112,6 +112,9 @@ def test_what_does_not_hold_says_where_and_by_how_much(pytester, marks, lines):
         ('@arch_macs(3, counter="flops")', 'counter="flops" counts 2 × MACs; state it by arch_flops'),
         ('@arch_macs({"conv": 3}, counter="ptflops")', 'counter="ptflops" tells a total only'),
         ('@arch_activations({"conv": 3})', "a peak is the whole model's"),
+        ('@arch_macs("≤ 3G", at_most="4G")', "'4G': the limit of MACs is stated already; keep one"),
+        ('@arch_macs(at_most="1K", at_least="2K")', "no number is at most 1K and at least 2K"),
+        ('@arch_macs("900 MiB")', "'900 MiB' is no number"),
         (
             '@arch_macs({"conv": 1})\n@arch_macs({"conv": 2})',
             "contradict each other on the MACs of conv; keep one",
@@ -283,6 +286,29 @@ def test_a_projects_budgets_hold_for_every_model(pytester):
     )
 
 
+@pytest.mark.parametrize(
+    ("mark", "passes"),
+    [
+        ('@arch_macs("≤ 20K")', True),
+        ("@arch_macs(at_most=20_000)", True),
+        ("@arch_macs(13_904)", False),
+        ("@arch_macs(at_least=1)", False),
+        ('@arch_macs({"conv": "≤ 14K"})', False),
+    ],
+)
+def test_a_limit_of_ones_own_takes_the_place_of_the_projects(pytester, mark, passes):
+    """However it is written; a number or a limit on the other side does not."""
+    configured(pytester, "MACs <= 10K  # of every model")
+    result = judged(pytester, mark)
+
+    result.assert_outcomes(passed=passes, failed=not passes)
+    assert ("1 of 2 marks and budgets violated by" in text_of(result)) is not passes
+
+
+def test_limits_on_both_sides_of_a_module_do_not_contradict(pytester):
+    judged(pytester, '@arch_macs({"head": "≥ 1"})\n@arch_macs({"head": "≤ 100"})').assert_outcomes(passed=1)
+
+
 def test_a_budget_of_a_module_holds_where_there_is_one(pytester):
     configured(pytester, "params of he* <= 80")
     result = in_process(pytester, THREE)
@@ -296,6 +322,7 @@ def test_a_budget_of_a_module_holds_where_there_is_one(pytester):
     [
         ("macs 5G", "arch_budgets: 'macs 5G' is no budget; write one like 'macs <= 5G'"),
         ("depth <= 5", "'depth <= 5' is no budget; write one like"),
+        ("macs of head. <= 5", "'macs of head. <= 5' is no budget"),
         ("macs <= lots", "arch_budgets: 'macs <= lots': 'lots' is no number"),
         ("activations of head <= 1 MiB", "a peak is the whole model's"),
     ],

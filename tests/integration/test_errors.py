@@ -12,7 +12,7 @@ WRONG_MARKS = {
     ),
     "no convention": (
         "@arch(Net, inputs=IMAGE)\n@pytest.mark.arch_depth(2)",
-        "@arch_depth(2): missing a required*argument: 'convention'; write @arch_depth(n: *convention*",
+        "@arch_depth(2): missing a required*argument: 'convention'; write @arch_depth(n, [*], convention)",
     ),
     "a depth that is no number": (
         '@arch(Net, inputs=IMAGE)\n@arch_depth("18", convention="paper")',
