@@ -27,7 +27,8 @@ def mac_formula(name: str) -> Callable[[Formula], Formula]:
 
     The name is the one that ``trace.status`` gives of an uncounted function (``mylib.fused_attention``, without the
     module before the colon), or the full name of a layer's class. The formula takes the recorded call (``inputs`` and
-    ``outputs`` with their shapes; ``args``; a layer's ``config``) and gives the MACs of one call. ::
+    ``outputs`` with their shapes; ``args``; of a layer ``config``, the constructor's arguments that it keeps) and gives
+    the MACs of one call. ::
 
         @mac_formula("mylib.fused_attention")
         def fused_attention(call):
