@@ -126,6 +126,7 @@ class Calls(nn.Module):
         (lambda x: x.flatten(), 0),
         (lambda x: (x + 1)[torch.arange(8)][:, 0], 2.125),
         (lambda x: (x + 1)[0], 1),
+        (lambda x: ((x + 1).exp(), torch.relu(x + 2))[1], 2),
         (lambda x: torch.relu(x + 1) + 1, 2),
         (lambda x: (x + 1) + (x + 2), 3),
     ],

@@ -1,5 +1,6 @@
 """The ways of counting by name: fvcore's by hand, ptflops and torch as they are when called directly."""
 
+import subprocess
 import sys
 
 import ptflops
@@ -89,6 +90,53 @@ def test_nothing_is_left_behind(counter):
     assert [module.training for module in model.modules()] == flags
     assert [set(vars(module)) for module in model.modules()] == attributes
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+ISOLATION = """
+import sys
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from pytest_archcheck import count
+
+KNOWN = {known}
+if KNOWN:
+    import ptflops
+
+
+def namespace():
+    owners = (torch, F, torch.Tensor)
+    return [{{name: value for name, value in vars(owner).items() if callable(value)}} for owner in owners]
+
+
+class Stops(nn.Module):
+    def forward(self, x):
+        F.relu(x) @ x
+        raise KeyboardInterrupt
+
+
+before = namespace()
+imported = sys.modules.get("ptflops")
+count(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (1, 3, 8, 8), counter="ptflops")
+assert namespace() == before
+try:
+    count(Stops(), (4, 4), counter="ptflops")
+except KeyboardInterrupt:
+    print("stopped")
+assert namespace() == before
+assert sys.modules.get("ptflops") is imported
+"""
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_nothing_is_left_behind_in_a_process_that_ptflops_did_not_touch_before(known):
+    """By itself it leaves entries on ``torch.Tensor``, and its wrappers where somebody stops it."""
+    code = ISOLATION.format(known=known)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (result.stdout, result.returncode) == ("stopped\n", 0), result.stderr
 
 
 def test_ptflops_works_after_another_tool_has_wrapped_the_same_functions(monkeypatch):
