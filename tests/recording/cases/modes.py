@@ -39,7 +39,13 @@ class NoGrad(WithLinear):
         return x.relu()
 
 
-@case(calls=":detach l :sum :grad", macs=32, params=20, output=(2, 4), status="partial: :grad not counted")
+@case(
+    calls=":detach l :sum :autograd_grad",
+    macs=32,
+    params=20,
+    output=(2, 4),
+    status="partial: :autograd_grad not counted",
+)
 class Differentiates(WithLinear):
     """Asks for a gradient and says so itself, as physics models do."""
 
@@ -54,11 +60,11 @@ def _with_autograd(trace):
 
 
 @case(
-    calls="l :sum :grad",
+    calls="l :sum :autograd_grad",
     macs=32,
     params=20,
     output=(4, 4),
-    status="partial: :grad not counted",
+    status="partial: :autograd_grad not counted",
     facts=_with_autograd,
 )
 class DifferentiatesAsCalled(WithLinear):
