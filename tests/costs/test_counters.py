@@ -157,6 +157,24 @@ def test_ptflops_works_after_another_tool_has_wrapped_the_same_functions(monkeyp
     assert F.relu is wrapped
 
 
+@pytest.mark.parametrize("counter", ["ptflops", "torch"])
+def test_a_forward_that_writes_to_its_parameters_writes_to_copies(counter):
+    class Writes(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.zeros(4, 4))
+
+        def forward(self, x):
+            with torch.no_grad():
+                self.w.add_(1)
+            return x @ self.w
+
+    model = Writes()
+    count(model, (2, 4), counter=counter, device="cpu")
+
+    assert not model.w.any()
+
+
 def test_a_batch_is_divided_as_ptflops_divides_it():
     """Modules are counted for one sample, functions for the whole batch."""
     one, four = (count(nn.Linear(6, 5), (batch, 6), counter="ptflops").total for batch in (1, 4))

@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from pytest_archcheck import trace
+from pytest_archcheck.records import Op, TensorSpec
 
 SMALL = st.integers(1, 5)
 SIZES = st.integers(2, 5)
@@ -333,6 +334,31 @@ def test_a_layer_called_three_times_counts_three_times():
     found = trace(Thrice, (1, 32, 64))
 
     assert found.macs == found.mac_count.per_module["layer"] == found.mac_count.per_type["Linear"] == 393_216
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "made", "macs"),
+    [
+        ((12, 4), (3, 4, 5), (12, 5), 12 * 4 * 5),
+        ((3, 7, 4), (3, 4, 5), (3, 7, 5), 3 * 7 * 4 * 5),
+        ((3, 7, 4), (4, 12), (7, 12), 7 * 4 * 12),
+        ((7, 12), (12, 5), (3, 7, 5), 7 * 12 * 5),
+    ],
+)
+def test_grouped_products(left, right, made, macs):
+    """Rows, columns or the inner dimension belong to one of the groups each; not in all versions of torch."""
+    specs = tuple(TensorSpec(shape, "bfloat16") for shape in (left, right))
+
+    assert Op("", "grouped_mm", 1, (), {}, specs, (TensorSpec(made),)).macs == macs
+
+
+def test_operands_that_a_formula_cannot_read_are_not_guessed():
+    """A call with too few operands, or with a dimension that is not known, has no MACs that are known."""
+    ragged = TensorSpec((3, -1, 4))
+
+    assert Op("", "linear", 1, (), {}, (TensorSpec((3, 4)),), (TensorSpec((3, 5)),)).macs is None
+    assert Op("", "matmul", 1, (), {}, (ragged, TensorSpec((4, 5))), (TensorSpec((3, -1, 5)),)).macs is None
+    assert Op("", "relu", 1, (), {}, (ragged,), (ragged,)).macs == 0
 
 
 def test_arguments_of_another_form_make_the_count_partial():
