@@ -116,7 +116,8 @@ def second_count(
                     cause = caller.error or error
                     raise RecordingError(
                         f"{counter} could not count {type(clone).__name__} on {place.name}: "
-                        f"{type(cause).__name__}: {cause}"
+                        f"{type(cause).__name__}: {cause}\n"
+                        "  do: see whether trace() records it, which names the layer that fails; or leave counter= out"
                     ) from cause
             package = "torch" if counter == "torch" else "ptflops"
             return SecondCount(counter, total, version(package), place.name, (*notes, *cloner.notes))

@@ -83,7 +83,8 @@ def test_nothing_is_left_behind(counter):
 
     count(model[:3], (1, 3, 8, 8), counter=counter)
     with pytest.raises(
-        RecordingError, match=f"{counter} could not count Sequential on .*: ValueError: no way on"
+        RecordingError,
+        match=f"{counter} could not count Sequential on .*: ValueError: no way on\n  do: see whether trace",
     ):
         count(model, (1, 3, 8, 8), counter=counter, device="cpu")
 
