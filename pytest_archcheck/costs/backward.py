@@ -33,9 +33,7 @@ def count_backward(trace: Trace, input_grad: bool = False) -> MacCount:
     for call in counted_calls(trace):
         products = products_of(call)
         if products is None:
-            if (
-                call.id not in trace.mac_count.uncounted
-            ):  # a formula of the project's own tells the forward only
+            if call.id not in trace.mac_count.uncounted:  # a formula of one's own tells the forward only
                 own.append(call.id)
         elif products and gradients.arrives(call):
             needs = gradients.needs_of(call)

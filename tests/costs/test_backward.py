@@ -297,6 +297,16 @@ def test_a_gradient_stops_at_a_detach_and_at_integers():
     assert found.backward(input_grad=True).per_call == {"second": 3 * 5 * 4}
 
 
+@pytest.mark.filterwarnings("ignore:To copy construct from a tensor")
+@pytest.mark.parametrize("copies", [torch.tensor, lambda h: h.new_tensor(h), lambda h: h.data])
+def test_a_gradient_does_not_pass_a_copy_of_values(copies):
+    class Copies(Mlp):
+        def forward(self, x):
+            return self.second(copies(self.first(x)))
+
+    assert trace(Copies, (1, 6), device="cpu").backward().per_call == {"second": 20}
+
+
 def test_a_gradient_does_not_pass_what_asks_for_a_shape_alone():
     class Forgets(Mlp):
         def forward(self, x):

@@ -3,6 +3,7 @@
 import numpy
 import pytest
 import torch
+import torch.nn.functional as F
 import torch.nn.utils.parametrize
 from torch import nn
 from torch.overrides import get_overridable_functions
@@ -371,6 +372,36 @@ def test_sequences_that_the_forward_packs_are_counted_whole():
     counted = trace(Packs(), (3, 5, 6), device="cpu")
 
     assert (counted.macs, counted.status) == (11 * 4 * 4 * (6 + 4), "complete")
+
+
+def test_an_einsum_that_sums_over_nothing_is_listed_as_elementwise():
+    counted = trace(Calls(lambda x: torch.einsum("ij,ij->ij", x, x) + x.norm()), (6, 6)).mac_count
+
+    assert counted.elementwise == {"einsum": 1, "norm": 1, "add": 1}
+    assert counted.status == "complete"
+
+
+def test_the_norm_by_singular_values_is_no_reduction():
+    counted = trace(Calls(lambda x: torch.norm(x, p="nuc")), (6, 6), device="cpu")
+
+    assert counted.status == "partial: :norm not counted"
+
+
+def test_attention_over_keys_from_elsewhere_is_named():
+    """``static_k`` has a length of its own."""
+
+    class Own(nn.MultiheadAttention):
+        def forward(self, x):
+            keys = x.new_zeros(2, 11, 4)
+            return F.multi_head_attention_forward(
+                *(x, x, x, 8, 2, self.in_proj_weight, self.in_proj_bias, None, None, False, 0.0),
+                *(self.out_proj.weight, self.out_proj.bias, False),
+                static_k=keys,
+                static_v=keys,
+                need_weights=False,
+            )[0]
+
+    assert trace(Own(8, 2), (7, 1, 8)).status == "partial: :multi_head_attention_forward not counted"
 
 
 @pytest.mark.filterwarnings("ignore:Sparse CSR", "ignore:Sparse invariant")
