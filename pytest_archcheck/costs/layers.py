@@ -24,15 +24,20 @@ def _number(call: LayerCall, key: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def _window(call: LayerCall) -> int:
-    sizes = call.config.get("kernel_size", ())
-    return prod(size for size in sizes if isinstance(size, int)) if isinstance(sizes, tuple) else 0
-
-
 def _weight(call: LayerCall) -> tuple[int, ...]:
     """The shape of the weight as it is: a stem for grey images replaces it and leaves the config."""
     name = f"{call.module.name}.weight".lstrip(".")
     return next((tensor.spec.shape for tensor in call.state if tensor.name == name), ())
+
+
+def _window(call: LayerCall, channels: str) -> int:
+    """How many weights one element meets: by the weight, or the config of a layer that has packed it."""
+    weight = _weight(call)
+    if weight:
+        return window_of(weight)
+    sizes = call.config.get("kernel_size", ())
+    window = prod(size for size in sizes if isinstance(size, int)) if isinstance(sizes, tuple) else 0
+    return _number(call, channels) // _number(call, "groups") * window
 
 
 def _by_weight(call: LayerCall, macs: int) -> tuple[Product, ...]:
@@ -40,23 +45,11 @@ def _by_weight(call: LayerCall, macs: int) -> tuple[Product, ...]:
 
 
 def _convolution(call: LayerCall) -> tuple[Product, ...]:
-    weight = _weight(call)
-    taken = (
-        window_of(weight)
-        if weight
-        else _number(call, "in_channels") // _number(call, "groups") * _window(call)
-    )
-    return _by_weight(call, call.output.numel * taken)
+    return _by_weight(call, call.output.numel * _window(call, "in_channels"))
 
 
 def _transposed(call: LayerCall) -> tuple[Product, ...]:
-    weight = _weight(call)
-    given = (
-        window_of(weight)
-        if weight
-        else _number(call, "out_channels") // _number(call, "groups") * _window(call)
-    )
-    return _by_weight(call, call.inputs[0].numel * given)
+    return _by_weight(call, call.inputs[0].numel * _window(call, "out_channels"))
 
 
 def _linear(call: LayerCall) -> tuple[Product, ...]:
