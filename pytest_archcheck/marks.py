@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias, TypedDict, Unpack
 
 import pytest
 
@@ -38,74 +38,51 @@ def arch_layers(counts: Mapping[str, int] | None = None, /, **named: int) -> pyt
     return pytest.mark.arch_layers(*(() if counts is None else (counts,)), **named)
 
 
+class Limits(TypedDict, total=False):
+    """The keywords of all marks of numbers: a tolerance of the total (one of the two), and limits."""
+
+    rel: float
+    abs: Stated
+    at_most: Stated
+    at_least: Stated
+
+
+Numbers: TypeAlias = Stated | Mapping[str, Stated] | None
+"""A total, or numbers by module name pattern."""
+
+
 def arch_params(
-    total: Stated | Mapping[str, Stated] | None = None,
-    *,
-    trainable: Stated | None = None,
-    rel: float | None = None,
-    abs: Stated | None = None,
-    at_most: Stated | None = None,
-    at_least: Stated | None = None,
+    total: Numbers = None, *, trainable: Stated | None = None, **limits: Unpack[Limits]
 ) -> pytest.MarkDecorator:
     """Parameters in total or by module, trainable ones, or limits; tied ones count once."""
-    return pytest.mark.arch_params(
-        total, trainable=trainable, rel=rel, abs=abs, at_most=at_most, at_least=at_least
-    )
+    return pytest.mark.arch_params(total, trainable=trainable, **limits)
 
 
 def arch_macs(
-    total: Stated | Mapping[str, Stated] | None = None,
-    *,
-    rel: float | None = None,
-    abs: Stated | None = None,
-    at_most: Stated | None = None,
-    at_least: Stated | None = None,
-    counter: str | None = None,
+    total: Numbers = None, *, counter: str | None = None, **limits: Unpack[Limits]
 ) -> pytest.MarkDecorator:
     """Multiply-accumulates of one forward, in total or by module: ``arch_macs({"backbone": "≤ 3.6G"})``.
 
     A string like ``"1.81G"`` is ± half its last digit; ``counter`` is the way of counting, see ``costs.counters``.
     """
-    return pytest.mark.arch_macs(total, rel=rel, abs=abs, at_most=at_most, at_least=at_least, counter=counter)
+    return pytest.mark.arch_macs(total, counter=counter, **limits)
 
 
 def arch_flops(
-    total: Stated | Mapping[str, Stated] | None = None,
-    *,
-    rel: float | None = None,
-    abs: Stated | None = None,
-    at_most: Stated | None = None,
-    at_least: Stated | None = None,
-    counter: str | None = None,
+    total: Numbers = None, *, counter: str | None = None, **limits: Unpack[Limits]
 ) -> pytest.MarkDecorator:
     """Floating-point operations of one forward: 2 × MACs."""
-    return pytest.mark.arch_flops(
-        total, rel=rel, abs=abs, at_most=at_most, at_least=at_least, counter=counter
-    )
+    return pytest.mark.arch_flops(total, counter=counter, **limits)
 
 
-def arch_size(
-    mib: Stated | Mapping[str, Stated] | None = None,
-    *,
-    rel: float | None = None,
-    abs: Stated | None = None,
-    at_most: Stated | None = None,
-    at_least: Stated | None = None,
-) -> pytest.MarkDecorator:
+def arch_size(mib: Numbers = None, **limits: Unpack[Limits]) -> pytest.MarkDecorator:
     """Size of the saved state in MiB, in total or by module; without a tolerance within 0.5 %."""
-    return pytest.mark.arch_size(mib, rel=rel, abs=abs, at_most=at_most, at_least=at_least)
+    return pytest.mark.arch_size(mib, **limits)
 
 
-def arch_activations(
-    mib: Stated | None = None,
-    *,
-    rel: float | None = None,
-    abs: Stated | None = None,
-    at_most: Stated | None = None,
-    at_least: Stated | None = None,
-) -> pytest.MarkDecorator:
+def arch_activations(mib: Stated | None = None, **limits: Unpack[Limits]) -> pytest.MarkDecorator:
     """The estimated peak of a forward's activations in MiB; see ``costs.activations``."""
-    return pytest.mark.arch_activations(mib, rel=rel, abs=abs, at_most=at_most, at_least=at_least)
+    return pytest.mark.arch_activations(mib, **limits)
 
 
 def arch_output(*shape: Dim, path: str | None = None) -> pytest.MarkDecorator:

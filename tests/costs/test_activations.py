@@ -123,6 +123,7 @@ class Calls(nn.Module):
         (lambda x: (x + 1).transpose(0, 1).contiguous(), 2),
         (lambda x: (x + 1).contiguous().to(torch.float32).relu(), 2),
         (lambda x: nn.functional.dropout(x + 1, 0.5, False).relu(), 2),
+        (lambda x: nn.functional.dropout(x + 1, 0.5, False), 1),
         (lambda x: x.flatten(), 0),
         (lambda x: (x + 1)[torch.arange(8)][:, 0], 2.125),
         (lambda x: (x + 1)[0], 1),

@@ -114,6 +114,10 @@ def test_what_does_not_hold_says_where_and_by_how_much(pytester, marks, lines):
         ('@arch_activations({"conv": 3})', "a peak is the whole model's"),
         ('@arch_macs("≤ 3G", at_most="4G")', "'4G': the limit of MACs is stated already; keep one"),
         ('@arch_macs(at_most="1K", at_least="2K")', "no number is at most 1K and at least 2K"),
+        (
+            "@arch_macs(900, tolerance=1)",
+            "got an unexpected keyword argument 'tolerance'; write @arch_macs(total=None, *",
+        ),
         ('@arch_macs("900 MiB")', "'900 MiB' is no number"),
         (
             '@arch_macs({"conv": 1})\n@arch_macs({"conv": 2})',
