@@ -133,8 +133,9 @@ def products_of(call: Call) -> tuple[Product, ...] | None:
         products = _layer_products(call) if isinstance(call, LayerCall) else _op_products(call)
     except (IndexError, ValueError):  # arguments of another form than the formula knows
         return None
-    is_ragged = any(size < 0 for spec in (*call.inputs, *call.outputs) for size in spec.shape)
-    return None if products and is_ragged else products
+    if products and any(size < 0 for spec in (*call.inputs, *call.outputs) for size in spec.shape):
+        return None  # ragged
+    return products
 
 
 def _layer_products(call: LayerCall) -> tuple[Product, ...] | None:
