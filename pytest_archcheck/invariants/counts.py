@@ -161,3 +161,12 @@ class ActivationPeak(_Bytes):
     def measure(self, trace: Trace, context: Context) -> Measured:
         """The estimated peak."""
         return Measured(trace.activations.peak)
+
+    def evidence(self, trace: Trace) -> tuple[str, ...]:
+        """What was alive then, and while what ran."""
+        largest = list(trace.activations.alive.items())[:_ALIVE_SHOWN]
+        alive = (f"{self.shown(size)} made by {name}" for name, size in largest)
+        return (f"alive while {trace.activations.peak_at} ran:", *alive)
+
+
+_ALIVE_SHOWN = 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from pytest_archcheck.costs.quantities import Quantity, Stated, limit, quantity
@@ -70,6 +70,10 @@ class Number:
         """A measured number as reports show it."""
         return f"{number:,}"
 
+    def evidence(self, trace: Trace) -> tuple[str, ...]:
+        """What the number is made of, where that is not plain."""
+        return ()
+
     def claims(self) -> Mapping[str, object]:
         """Total, limits and each pattern by itself."""
         subject = self.subject.removeprefix("of ")
@@ -97,7 +101,10 @@ class Number:
                     continue  # what is missing might make it right
                 found = measured.per_module.get(module, 0) if module else measured.total
                 why = self.why(found, wanted)
-                yield from judged(found, wanted, self.subject, self.shown(found), where=module, why=why)
+                for violation in judged(
+                    found, wanted, self.subject, self.shown(found), where=module, why=why
+                ):
+                    yield replace(violation, evidence=self.evidence(trace))
 
     def _wanted(self) -> list[tuple[str, Stated, Quantity]]:
         """Each module pattern (empty for the whole model) with what was written and what it means."""

@@ -75,6 +75,9 @@ def test_what_holds(pytester, marks):
             [
                 "  expected: at most 0.001 MiB of activations at the estimated peak",
                 "  found:    4.75 KiB (4,864 bytes)*",
+                "    alive while act ran:",
+                "    2.00 KiB (2,048 bytes) made by conv",
+                "    0.75 KiB (768 bytes) made by in:x",
             ],
         ),
         (
