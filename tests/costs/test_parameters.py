@@ -158,6 +158,8 @@ def test_a_quantized_layer_is_as_large_as_what_it_saves():
     packed = [tensor for tensor in counted.state if tensor.kind == "packed" and tensor.spec.dtype == "qint8"]
 
     assert sum(tensor.spec.numel for tensor in packed) == 11_678_912  # 11,689,512 without norms and biases
+    assert packed[0].name == "conv1.weight"
+    assert packed[0].stored == 64 * 3 * 49 + 64 * (8 + 8)  # a float64 and an int64 for each channel
     assert counted.size / 2**20 == pytest.approx(meta["_file_size"], rel=0.012)
     assert Trace.from_text(counted.to_text()) == counted
 
