@@ -160,7 +160,8 @@ class Cloner:
         if isinstance(value, types.FunctionType):
             return clone_function(value, self) if reaches_state(value, self.tree) else value
         if isinstance(value, types.MethodType):
-            return types.MethodType(value.__func__, self.value(value.__self__))
+            # a function that was made a method may hold modules of its own; those of a class do not
+            return types.MethodType(self.value(value.__func__), self.value(value.__self__))
         if isinstance(value, functools.partial):
             keywords = {key: self._at(key, item) for key, item in value.keywords.items()}
             arguments = [self._at(str(index), item) for index, item in enumerate(value.args)]

@@ -1,5 +1,7 @@
 """Where every tensor came from, on small models whose flow is known by hand."""
 
+import types
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -273,3 +275,15 @@ def test_creation_inside_the_forward_works_on_meta():
     recorded = trace(model(lambda self, x: x + torch.arange(4)), (2, 4), device="meta")
 
     assert sources(recorded, ":add") == ["in:x", ":arange"]
+
+
+def test_a_method_made_of_a_closure_reaches_the_clone():
+    """``model.forward = MethodType(f, model)`` where ``f`` holds modules, or bound methods, of the model."""
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    plain = trace(model, (1, 4))
+    first, original = model[0], model.forward
+
+    model.forward = types.MethodType(lambda self, input: self[1](first(input)), model)
+    assert trace(model, (1, 4)).to_text() == plain.to_text()
+    model.forward = types.MethodType(lambda self, input: original(input), model)
+    assert trace(model, (1, 4)).to_text() == plain.to_text()
