@@ -83,6 +83,14 @@ class StateTensor:
 
 
 @dataclass(frozen=True, slots=True)
+class Section:
+    """A part of an ``.arch`` file that this release does not know, kept line by line."""
+
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Module:
     """One module of the tree, whether it ran or not."""
 

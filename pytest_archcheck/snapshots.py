@@ -19,9 +19,9 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 
 from pytest_archcheck.drift.compare import diff
-from pytest_archcheck.drift.explain import explain
 from pytest_archcheck.drift.severity import Severity
 from pytest_archcheck.errors import FormatError, UsageError
+from pytest_archcheck.reports.drift import explain
 from pytest_archcheck.traces import Trace
 
 UPDATE = "pytest --snapshot-update"

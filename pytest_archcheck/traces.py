@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pytest_archcheck.records import Call, LayerCall, Module, Op, Output, StateTensor, TensorSpec
+from pytest_archcheck.records import Call, LayerCall, Module, Op, Output, Section, StateTensor, TensorSpec
 
 if TYPE_CHECKING:
     from pytest_archcheck.costs.activations import Activations
@@ -32,7 +32,8 @@ class Trace:
     """The frozen record of one forward.
 
     Two traces are equal when their canonical text is; ``placement`` and ``notes`` (which rungs of the
-    placement ladder were tried, and why they failed) are neither in the text nor part of equality.
+    placement ladder were tried, and why they failed) are neither in the text nor part of equality, and ``sections``
+    (what a file holds that this release does not know) are kept in the text and not part of equality.
     """
 
     model: Module
@@ -44,6 +45,7 @@ class Trace:
     state: tuple[StateTensor, ...]
     placement: str = ""
     notes: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = ()
 
     @cached_property
     def layers(self) -> tuple[LayerCall, ...]:

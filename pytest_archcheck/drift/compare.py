@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 
 from pytest_archcheck.drift.changes import find_changes
+from pytest_archcheck.drift.groups import Group, grouped
+from pytest_archcheck.drift.noise import without_noise
+from pytest_archcheck.drift.pairs import Pairs
 from pytest_archcheck.drift.severity import Change, Severity
 from pytest_archcheck.traces import Trace
 
@@ -23,28 +27,33 @@ def diff(before: Trace, after: Trace) -> Drift:
                 f"diff() compares two traces and was given {type(trace).__name__}; "
                 "make one with trace(model, inputs) or Trace.from_text(text)"
             )
-    if before == after:
-        return Drift(before, after, ())
-    changes = tuple(find_changes(before, after))
-    return Drift(before, after, changes or (_first_other_line(before, after),))
+    pairs = Pairs(before, after)
+    changes = without_noise(find_changes(pairs))
+    if not changes and before != after:
+        changes = [_first_other_line(before, after)]
+    return Drift(before, after, tuple(changes), pairs.state.new)
 
 
 @dataclass(frozen=True)
 class Drift:
-    """The changes between two traces, causes first."""
+    """The changes between two traces, causes first.
+
+    ``names`` has the name in the trace after of every parameter, buffer and other tensor of the state that both have.
+    """
 
     before: Trace
     after: Trace
     changes: tuple[Change, ...]
+    names: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         return bool(self.changes)
 
     @cached_property
     def causes(self) -> tuple[Change, ...]:
-        """The changes that do not follow from others, the most severe first."""
+        """The changes that do not follow from others, the most severe first, layers before functions."""
         causes = [change for change in self.changes if change.cause]
-        return tuple(sorted(causes, key=lambda change: -change.severity))
+        return tuple(sorted(causes, key=lambda change: (-change.severity, ":" in change.layer)))
 
     @cached_property
     def consequences(self) -> tuple[Change, ...]:
@@ -56,15 +65,26 @@ class Drift:
         """The highest severity among the changes; ``None`` where there are none."""
         return max((change.severity for change in self.changes), default=None)
 
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The causes, those together that are the same change of several layers."""
+        return tuple(grouped(self.causes, self.before, self.after))
+
+    @cached_property
+    def renamed_keys(self) -> dict[str, str]:
+        """Keys of the state dict under another name: what a checkpoint needs to load again."""
+        saved = {tensor.name for tensor in self.before.state if tensor.saved}
+        return {old: new for old, new in self.names.items() if old != new and old in saved}
+
     @property
     def verdict(self) -> str:
         """One line that says what happened."""
-        from pytest_archcheck.drift.explain import verdict
+        from pytest_archcheck.reports.drift import verdict
 
         return verdict(self)
 
     def __str__(self) -> str:
-        from pytest_archcheck.drift.explain import explain
+        from pytest_archcheck.reports.drift import explain
 
         return explain(self)
 

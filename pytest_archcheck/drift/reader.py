@@ -1,10 +1,16 @@
-"""Read ``.arch`` text back into a trace: data only, no code runs, and an error names its line."""
+"""Read ``.arch`` text back into a trace: data only, no code runs, and an error names its line.
+
+A line is first read by itself (``statements``), then put in its place and held against the others (``_Reader``).
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+
+from pytest_archcheck.drift.statements import Statement, read_statement
 from pytest_archcheck.drift.tokens import Problem, Tokens, fail
-from pytest_archcheck.drift.values import read_arguments, read_config, read_made, read_ref, read_spec
-from pytest_archcheck.drift.writer import FORMAT_VERSION
+from pytest_archcheck.drift.writer import FORMAT_VERSION, SECTION_INDENT
 from pytest_archcheck.errors import FormatError
 from pytest_archcheck.records import (
     Call,
@@ -12,201 +18,215 @@ from pytest_archcheck.records import (
     Module,
     Op,
     Output,
+    Ref,
+    Section,
     StateTensor,
     TensorSpec,
-    refs_in,
+    input_refs,
 )
 from pytest_archcheck.traces import Trace
 
-_STATE_KINDS = ("param", "buffer", "packed", "const", "opaque")
+_CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
+Known = dict[str, Statement]
+"""Lines that were read before, for two texts that are nearly the same."""
 
 
-def read(text: str) -> Trace:
+def read(text: str, known: Known | None = None) -> Trace:
     """The trace that a text records; derived numbers in it are ignored.
+
+    Args:
+        text: the content of an ``.arch`` file.
+        known: lines that another text had; those of this text are added.
 
     Raises:
         FormatError: the text is not valid; the message names the line and what was expected.
     """
-    reader = _Reader()
-    lines = text.removesuffix("\n").split("\n")
-    if not text:
+    if not text.strip():
         raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'")
-    for number, line in enumerate(lines, start=1):
-        try:
-            reader.line(number, Tokens(line))
-        except Problem as problem:
-            raise FormatError(f"line {number}: {problem}: {line[:120]!r}") from None
-    return reader.trace()
+    reader = _Reader({} if known is None else known)
+    line = ""
+    try:
+        for number, line in enumerate(text.split("\n"), start=1):
+            reader.number = number
+            reader.line(line.rstrip())
+        return reader.trace()
+    except Problem as problem:
+        shown = f": {line.rstrip()[:120]!r}" if not reader.whole else ""
+        raise FormatError(f"line {reader.number}: {problem}{shown}") from None
 
 
 class _Reader:
-    def __init__(self) -> None:
+    def __init__(self, known: Known) -> None:
+        self.known = known
+        self.number = 0
+        self.last = 0
+        self.whole = False
+        """Whether all lines were read: what is wrong then is how they fit together."""
         self.model: Module | None = None
         self.training = False
         self.inputs: list[TensorSpec] = []
-        self.calls: list[tuple[int, str, Call]] = []
-        self.outputs: list[Output] = []
-        self.modules: dict[str, Module] = {}
-        self.state: list[StateTensor] = []
+        self.calls: dict[str, tuple[int, Call]] = {}
+        self.outputs: list[tuple[int, Output]] = []
+        self.modules: dict[str, tuple[int, Module]] = {}
+        self.state: dict[str, tuple[int, StateTensor]] = {}
+        self.sections: list[tuple[str, list[str]]] = []
+        self.made: dict[str, tuple[TensorSpec, ...]] = {}
+        self.counts: dict[str, int] = {}
 
-    def line(self, number: int, tokens: Tokens) -> None:
-        if number == 1:
-            self._header(tokens)
-            return
-        if tokens.kind() == "end":
-            return
-        if number == 2:
-            self._model(tokens)
-            return
-        quoted = tokens.kind() == "string"
-        first = tokens.name()
-        following = tokens.kind()
-        if not quoted and first == "output":
-            self._output(tokens)
-        elif not quoted and first == "module" and following in ("word", "string"):
-            self._module(tokens)
-        elif not quoted and first in _STATE_KINDS and following in ("word", "string"):
-            self._state(first, tokens)
-        elif first.startswith("in:"):
-            spec = read_spec(tokens)
-            self.inputs.append(TensorSpec(spec.shape, spec.dtype, first[3:]))
-        else:
-            self._call(number, first, tokens)
-        tokens.end()
-
-    def _header(self, tokens: Tokens) -> None:
-        if tokens.kind() != "word" or tokens.take() != "archcheck":
-            fail(f"not an .arch file, expected 'archcheck {FORMAT_VERSION}'")
-        version = tokens.take()
-        if version != str(FORMAT_VERSION):
+    def line(self, line: str) -> None:
+        """Take in the next line."""
+        if self.number == 1:
+            _header(line)
+        elif self.last:
+            if line:
+                fail("nothing may follow the line 'end'")
+        elif line == "end":
+            self.last = self.number
+        elif _CONFLICT.match(line):
             fail(
-                f"format version {version}, this release reads {FORMAT_VERSION}; "
-                "record the snapshot again with --snapshot-update"
+                "a merge conflict is not resolved; resolve it, or record the snapshot anew with --snapshot-update"
             )
-        tokens.end()
+        elif self.sections and (line.startswith(SECTION_INDENT) or not line):
+            self.sections[-1][1].append(line.removeprefix(SECTION_INDENT))
+        elif line and not line.startswith("# "):
+            statement = self.known.get(line)
+            if statement is None:
+                statement = self.known[line] = read_statement(Tokens(line))
+            self.add(statement)
 
-    def _model(self, tokens: Tokens) -> None:
-        tokens.take("model")
-        cls = tokens.name()
-        self.model = Module("", cls, read_config(cls, tokens))
-        mode = tokens.take()
-        if mode not in ("eval", "train"):
-            fail(f"expected eval or train, found {mode}")
-        self.training = mode == "train"
-        tokens.end()
-
-    def _output(self, tokens: Tokens) -> None:
-        path = ""
-        if tokens.kind() != "ref":
-            path = tokens.name()
-        source = read_ref(tokens)
-        spec = read_spec(tokens)
-        self.outputs.append(Output(spec.shape, spec.dtype, path, source))
-
-    def _module(self, tokens: Tokens) -> None:
-        name = tokens.name()
-        if tokens.skip("="):
-            original = tokens.name()
-            same_as = "" if original == "." else original
-            self.modules[name] = Module(name, "", {}, same_as=same_as)
-        else:
-            cls = tokens.name()
-            self.modules[name] = Module(name, cls, read_config(cls, tokens))
-
-    def _state(self, kind: str, tokens: Tokens) -> None:
-        name = tokens.name()
-        spec = read_spec(tokens)
-        frozen, unsaved = tokens.skip("frozen"), tokens.skip("unsaved")
-        stored = tokens.integer() if tokens.skip("stored") else None
-        tied_to = tokens.name() if tokens.skip("=") else None
-        saved = kind in ("param", "buffer", "packed") and not unsaved
-        trainable = kind == "param" and not frozen
-        self.state.append(StateTensor(name, kind, spec, trainable, tied_to, saved, stored))
-
-    def _call(self, number: int, call_id: str, tokens: Tokens) -> None:
-        name, _, count = call_id.rpartition("#") if _has_number(call_id) else (call_id, "", "1")
-        if tokens.kind() in ("word", "string"):
-            cls = tokens.name()
-            module_name = "" if name == "." else name
-            module = Module(module_name, cls, read_config(cls, tokens))
-            args, kwargs = read_arguments(tokens)
-            tokens.take("->")
-            sources, specs = read_made(tokens)
-            self.modules.setdefault(module_name, module)
-            call: Call = LayerCall(
-                self.modules[module_name], int(count), args, kwargs, (), specs, sources, ()
+    def add(self, statement: Statement) -> None:
+        """Put what a line says in its place."""
+        kind, *parts = statement
+        if (kind == "model") is not (self.model is None):
+            fail(
+                "expected 'model' in line 2 and nowhere else"
+                if kind == "model"
+                else "expected the line of the model"
             )
-        else:
-            scope, separator, function = name.rpartition(":")
-            if not separator:
-                fail("expected a class after the layer's name")
-            args, kwargs = read_arguments(tokens)
-            tokens.take("->")
-            _, specs = read_made(tokens)
-            call = Op(scope, function, int(count), args, kwargs, (), specs)
-        self.calls.append((number, call_id, call))
+        if self.sections and kind != "section":
+            fail(
+                f"expected a section's lines, which begin with {len(SECTION_INDENT)} spaces, a section or 'end'"
+            )
+        getattr(self, f"_{kind}")(*parts)
+
+    def _model(self, model: Module, training: bool) -> None:
+        self.model, self.training = model, training
+        self.modules[""] = self.number, model
+
+    def _input(self, spec: TensorSpec) -> None:
+        self._make(f"in:{spec.path}", (TensorSpec(spec.shape, spec.dtype),))
+        self.inputs.append(spec)
+
+    def _output(self, output: Output) -> None:
+        self.outputs.append((self.number, output))
+
+    def _module(self, module: Module) -> None:
+        if module.name in self.modules:
+            fail(f"module {module.name} stands twice, first in line {self.modules[module.name][0]}")
+        self.modules[module.name] = self.number, module
+
+    def _state(self, tensor: StateTensor) -> None:
+        if tensor.name in self.state:
+            fail(f"{tensor.kind} {tensor.name} stands twice, first in line {self.state[tensor.name][0]}")
+        self._make(f"{tensor.kind}:{tensor.name}", (tensor.spec,))
+        self.state[tensor.name] = self.number, tensor
+
+    def _section(self, title: str) -> None:
+        self.sections.append((title, []))
+
+    def _call(self, call_id: str, call: Call) -> None:
+        if call_id in self.calls:
+            fail(f"{call_id} stands twice, first in line {self.calls[call_id][0]}")
+        # the model's own call has no line where it has children
+        if call.number != self.counts.get(call.name, int(call.name == "." and call.number > 1)) + 1:
+            fail(
+                f"{call_id} is call {call.number} of {call.name}, expected call {self.counts.get(call.name, 0) + 1}"
+            )
+        self.counts[call.name] = call.number
+        if isinstance(call, LayerCall):
+            line, module = self.modules.setdefault(call.module.name, (self.number, call.module))
+            if module is not call.module and module != call.module and call.module.name:
+                fail(f"{call.name} has another class or other settings than in line {line}")
+        if isinstance(call, Op) or call.atomic:
+            self._make(call_id, call.outputs)
+        self.calls[call_id] = self.number, call
+
+    def _make(self, name: str, specs: tuple[TensorSpec, ...]) -> None:
+        if name in self.made:
+            fail(f"{name} stands twice")
+        self.made[name] = specs
+
+    # -- all lines together ----------------------------------------------------------------------------
 
     def trace(self) -> Trace:
+        """The trace of all lines, which have to fit together."""
+        self.whole = True
+        if not self.last:
+            fail("the text ends before the line 'end'; is it cut off?")
+        self.number = self.last
         if self.model is None:
-            raise FormatError("line 2: expected the line of the model")
-        if not self.outputs:
-            raise FormatError("the text ends before the first line 'output'; is it cut off?")
-        specs: dict[str, tuple[TensorSpec, ...]] = {
-            f"in:{spec.path}": (TensorSpec(spec.shape, spec.dtype),) for spec in self.inputs
-        }
+            fail("expected the line of the model")
         own: dict[str, list[StateTensor]] = {}
-        for tensor in self.state:
+        for number, tensor in self.state.values():
+            self.number = number
             own.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
-            specs[f"{tensor.kind}:{tensor.name}"] = (tensor.spec,)
-        for _, call_id, call in self.calls:
-            if isinstance(call, Op) or call.atomic:
-                specs[call_id] = call.outputs
-        calls = tuple(_complete(number, call, specs, own) for number, _, call in self.calls)
-        known = {"": self.model, **self.modules}
-        modules = tuple(
-            Module(m.name, known[m.same_as].type if m.same_as in known else "", {}, m.same_as)
-            if m.same_as is not None
-            else m
-            for m in known.values()
-        )
+            if tensor.tied_to is not None and tensor.tied_to not in self.state:
+                fail(f"{tensor.name} is tied to {tensor.tied_to}, which nothing in the text declares")
+        calls = tuple(self._complete(number, call, own) for number, call in self.calls.values())
+        for number, output in self.outputs:
+            self.number = number
+            self._specs([output.source])
+        modules = []
+        for number, module in self.modules.values():
+            self.number = number
+            if module.same_as is not None:
+                if module.same_as not in self.modules:
+                    fail(f"{module.name} is the same as {module.same_as}, which nothing in the text declares")
+                original = self.modules[module.same_as][1]
+                module = Module(module.name, original.type, {}, module.same_as)  # noqa: PLW2901
+            modules.append(module)
+        sections = tuple(Section(title, tuple(lines)) for title, lines in self.sections)
         return Trace(
             self.model,
             self.training,
             tuple(self.inputs),
             calls,
-            tuple(self.outputs),
-            modules,
-            tuple(self.state),
+            tuple(output for _, output in self.outputs),
+            tuple(modules),
+            tuple(tensor for _, tensor in self.state.values()),
+            sections=sections,
+        )
+
+    def _specs(self, refs: Iterable[Ref]) -> tuple[TensorSpec, ...]:
+        """The specs of tensors, which the text gives by reference."""
+        found = []
+        for ref in refs:
+            made = self.made.get(ref.name, ())
+            if ref.index >= len(made):
+                fail(f"%{ref.name} refers to a tensor that nothing in the text makes")
+            found.append(made[ref.index])
+        return tuple(found)
+
+    def _complete(self, number: int, call: Call, own: dict[str, list[StateTensor]]) -> Call:
+        """The call with the specs of its inputs and its own state."""
+        self.number = number
+        inputs = self._specs(input_refs(call))
+        if isinstance(call, Op):
+            return Op(call.scope, call.function, call.number, call.args, call.kwargs, inputs, call.outputs)
+        self._specs(call.sources or ())
+        module = self.modules[call.module.name][1]
+        state = tuple(own.get(call.module.name, ()))
+        return LayerCall(
+            module, call.number, call.args, call.kwargs, inputs, call.outputs, call.sources, state
         )
 
 
-def _complete(
-    number: int,
-    call: Call,
-    specs: dict[str, tuple[TensorSpec, ...]],
-    own: dict[str, list[StateTensor]],
-) -> Call:
-    """The call with the specs of its inputs, which the text gives by reference."""
-    inputs = []
-    for ref in (*refs_in(call.args), *refs_in(call.kwargs)):
-        made = specs.get(ref.name, ())
-        if ref.index >= len(made):
-            raise FormatError(f"line {number}: %{ref.name} refers to a tensor that nothing in the text makes")
-        inputs.append(made[ref.index])
-    if isinstance(call, Op):
-        return Op(call.scope, call.function, call.number, call.args, call.kwargs, tuple(inputs), call.outputs)
-    state = tuple(own.get(call.module.name, ()))
-    return LayerCall(
-        call.module,
-        call.number,
-        call.args,
-        call.kwargs,
-        tuple(inputs),
-        call.outputs,
-        call.sources,
-        state,
-    )
-
-
-def _has_number(call_id: str) -> bool:
-    return call_id.rpartition("#")[2].isdigit() and "#" in call_id
+def _header(line: str) -> None:
+    word, _, version = line.partition(" ")
+    if word != "archcheck":
+        fail(f"not an .arch file, expected 'archcheck {FORMAT_VERSION}'")
+    if version != str(FORMAT_VERSION):
+        fail(
+            f"format version {version[:20]}, this release reads {FORMAT_VERSION}; "
+            "record the snapshot again with --snapshot-update"
+        )

@@ -7,17 +7,19 @@ import re
 from typing import NoReturn
 
 _TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<comment>\#\s.*$|\#$)
+    r"""(?P<space>\s+)
+      | (?P<arrow>->)
+      | (?P<comment>\#\s.*$|\#$)
+      | (?P<word>[\w.\-\#:+]+)
+      | (?P<mark>[()\[\]{},=:])
       | (?P<ref>%(?:[\w.\-\#:+]+|"(?:[^"\\]|\\.)*")(?:@\d+)?)
       | (?P<string>"(?:[^"\\]|\\.)*")
       | (?P<symbol>`[^`]*`)
-      | (?P<arrow>->)
-      | (?P<word>[\w.\-\#:+]+)
-      | (?P<mark>[()\[\]{},=:])
-    )""",
+    """,
     re.VERBOSE,
 )
+_INTEGER_DIGITS = 4000
+"""Python itself refuses to read longer whole numbers."""
 
 
 class Problem(Exception):
@@ -27,62 +29,95 @@ class Problem(Exception):
 class Tokens:
     """The tokens of one line, comments left out."""
 
+    __slots__ = ("at", "kinds", "texts")
+
     def __init__(self, line: str) -> None:
-        self.items: list[tuple[str, str]] = []
-        at, end = 0, len(line.rstrip())
-        while at < end:
-            match = _TOKEN.match(line, at)
-            if match is None:
-                fail(f"cannot read from column {at + 1}")
-            kind = str(match.lastgroup)
-            at = match.end()
-            if kind != "comment":
-                self.items.append((kind, match[kind]))
-        self.at = 0
+        self.kinds: list[str] = []
+        self.texts: list[str] = []
+        self.at = end = 0
+        for match in _TOKEN.finditer(line):
+            if match.start() != end:
+                break
+            end = match.end()
+            kind = match.lastgroup or ""
+            if kind not in ("space", "comment"):
+                self.kinds.append(kind)
+                self.texts.append(match.group())
+        if end != len(line):
+            fail(f"cannot read from column {end + 1}")
+        self.kinds.append("end")
+        self.texts.append("")
 
     def peek(self) -> str:
         """The present token; empty at the end."""
-        return self.items[self.at][1] if self.at < len(self.items) else ""
+        return self.texts[self.at]
 
     def kind(self) -> str:
         """What the present token is, ``"end"`` at the end."""
-        return self.items[self.at][0] if self.at < len(self.items) else "end"
+        return self.kinds[self.at]
+
+    def is_keyword(self) -> bool:
+        """Whether the present token is the name of an argument, with its value behind it."""
+        at = self.at
+        return (
+            self.kinds[at] in ("word", "string")
+            and self.texts[at + 1] == "="
+            and self.kinds[at + 1] == "mark"
+        )
 
     def take(self, expected: str = "") -> str:
         """The present token, which has to be the expected one, and step past it."""
-        found = self.peek()
-        if self.kind() == "end" or (expected and found != expected):
+        at = self.at
+        found = self.texts[at]
+        if self.kinds[at] == "end" or (expected and found != expected):
             wanted = repr(expected) if expected else "more"
             fail(f"expected {wanted}, found {repr(found) if found else 'the end of the line'}")
-        self.at += 1
+        self.at = at + 1
         return found
 
     def skip(self, token: str) -> bool:
         """Step past a token if it is there."""
-        if self.kind() != "string" and self.peek() == token:
-            self.at += 1
+        at = self.at
+        if self.texts[at] == token and self.kinds[at] != "string":
+            self.at = at + 1
             return True
         return False
 
     def name(self) -> str:
         """Take a name, plain or quoted."""
-        if self.kind() == "string":
-            return str(json.loads(self.take()))
-        if self.kind() != "word":
+        if self.kinds[self.at] == "string":
+            return self.string()
+        if self.kinds[self.at] != "word":
             fail(f"expected a name, found {self.peek() or 'the end of the line'}")
         return self.take()
 
+    def string(self) -> str:
+        """Take a quoted string."""
+        return unquoted(self.take())
+
     def integer(self) -> int:
         """Take a whole number."""
-        found = self.take()
-        if not found.isdecimal():
-            fail(f"expected a whole number, found {found}")
-        return int(found)
+        return whole(self.take())
 
     def end(self) -> None:
         """Insist that nothing follows."""
-        if self.kind() != "end":
+        if self.kinds[self.at] != "end":
             fail(f"unexpected {self.peek()}")
+
+
+def unquoted(text: str) -> str:
+    """The string that a quoted text means."""
+    try:
+        return str(json.loads(text))
+    except ValueError:
+        fail(f"cannot read the string {text[:40]}")
+
+
+def whole(text: str) -> int:
+    """The whole number, not negative, that a text means."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= _INTEGER_DIGITS):
+        fail(f"expected a whole number, found {text[:40]}")
+    return int(text)
 
 
 def fail(text: str) -> NoReturn:

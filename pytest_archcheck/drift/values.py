@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 from pytest_archcheck.drift.defaults import DEFAULTS
-from pytest_archcheck.drift.tokens import Tokens, fail
+from pytest_archcheck.drift.tokens import Tokens, fail, unquoted, whole
 from pytest_archcheck.records import Ref, Symbol, TensorSpec, Value
 
-_REF = re.compile(r"%(?P<name>.+?)(?:@(?P<index>\d+))?")
-_NUMBER = re.compile(r"-?\d+")
+_REF = re.compile(r'%(?P<name>".*"|[^@]+)(?:@(?P<index>\d+))?')
 _CONSTANTS: dict[str, Value] = {"None": None, "True": True, "False": False}
+_DEEPEST = 100
+"""Values within values; Python's own stack holds about ten times as many."""
 
 
 def read_made(tokens: Tokens) -> tuple[tuple[Ref, ...] | None, tuple[TensorSpec, ...]]:
@@ -39,8 +39,7 @@ def read_spec(tokens: Tokens) -> TensorSpec:
         size = tokens.take()
         if not size.isdecimal() and size != "-1":  # -1 is ragged
             fail(f"expected a dimension, found {size}")
-
-        shape.append(int(size))
+        shape.append(-1 if size == "-1" else whole(size))
         if tokens.peek() != "]":
             tokens.take(",")
     return TensorSpec(tuple(shape), dtype)
@@ -48,7 +47,9 @@ def read_spec(tokens: Tokens) -> TensorSpec:
 
 def read_config(cls: str, tokens: Tokens) -> dict[str, Value]:
     """A module's config, with the frozen defaults that the text leaves out."""
-    _, written = read_arguments(tokens)
+    args, written = read_arguments(tokens)
+    if args:
+        fail(f"expected the names of all settings of {cls}, as in stride=2")
     return {**written, **{k: v for k, v in DEFAULTS.get(cls, {}).items() if k not in written}}
 
 
@@ -58,14 +59,11 @@ def read_arguments(tokens: Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]
     args: list[Value] = []
     kwargs: dict[str, Value] = {}
     while not tokens.skip(")"):
-        is_keyword = (
-            tokens.kind() in ("word", "string")
-            and tokens.at + 1 < len(tokens.items)
-            and tokens.items[tokens.at + 1] == ("mark", "=")
-        )
-        if is_keyword:
+        if tokens.is_keyword():
             key = tokens.name()
             tokens.take("=")
+            if key in kwargs:
+                fail(f"{key} stands twice")
             kwargs[key] = read_value(tokens)
         else:
             args.append(read_value(tokens))
@@ -81,25 +79,33 @@ def read_ref(tokens: Tokens) -> Ref:
     match = _REF.fullmatch(tokens.take())
     assert match is not None  # the token's pattern is the same
     name = match["name"]
-    return Ref(json.loads(name) if name.startswith('"') else name, int(match["index"] or 0))
+    return Ref(unquoted(name) if name.startswith('"') else name, whole(match["index"] or "0"))
 
 
-def read_value(tokens: Tokens) -> Value:
+def read_value(tokens: Tokens, depth: int = 0) -> Value:
     """Any value of a record."""
     kind, text = tokens.kind(), tokens.peek()
+    if depth > _DEEPEST:
+        fail(f"values lie more than {_DEEPEST} deep in each other")
     if kind == "ref":
         return read_ref(tokens)
     if kind == "string":
-        return str(json.loads(tokens.take()))
+        return tokens.string()
     if kind == "symbol":
         return Symbol(tokens.take()[1:-1])
     if tokens.skip("("):
-        return tuple(_items(tokens, ")", read_value))
+        return tuple(_items(tokens, ")", lambda inner: read_value(inner, depth + 1)))
     if tokens.skip("{"):
-        return dict(_items(tokens, "}", _entry))
+        return dict(_items(tokens, "}", lambda inner: _entry(inner, depth + 1)))
     if kind != "word":
         fail(f"expected a value, found {text or 'the end of the line'}")
-    return _word(tokens.take())
+    word = tokens.take()
+    if word == "slice" and tokens.skip("("):
+        parts = _items(tokens, ")", lambda inner: read_value(inner, depth + 1))
+        if len(parts) != 3:
+            fail(f"expected slice(start, stop, step), found {len(parts)} parts")
+        return {"slice": tuple(parts)}
+    return _word(word)
 
 
 def _items(tokens: Tokens, closing: str, item: Callable[[Tokens], Any]) -> list[Any]:
@@ -111,20 +117,21 @@ def _items(tokens: Tokens, closing: str, item: Callable[[Tokens], Any]) -> list[
     return found
 
 
-def _entry(tokens: Tokens) -> tuple[str, Value]:
+def _entry(tokens: Tokens, depth: int) -> tuple[str, Value]:
     key = tokens.name()
     tokens.take(":")
-    return key, read_value(tokens)
+    return key, read_value(tokens, depth)
 
 
 def _word(word: str) -> Value:
     if word in _CONSTANTS:
         return _CONSTANTS[word]
-    if _NUMBER.fullmatch(word):
-        return int(word)
+    digits = word.removeprefix("-")
+    if digits.isdecimal():
+        return whole(digits) if digits == word else -whole(digits)
     if word in ("inf", "-inf", "nan") or not (word[0].isalpha() or word[0] == "_"):
         try:
             return float(word)
         except ValueError:
-            fail(f"expected a value, found {word}")
+            fail(f"expected a value, found {word[:40]}")
     return Symbol(word)

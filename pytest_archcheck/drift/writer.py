@@ -1,20 +1,6 @@
 """Write a trace as ``.arch`` text: one line for each thing, so that one change is one changed line.
 
-Line by line (version 0)::
-
-    archcheck 0
-    model <class>(<config>) eval                              or: train
-    in:<path> <spec>                                          each input tensor
-    <layer> <class>(<config>)(<arguments>) -> <spec> …        an atomic layer call
-    <layer> <class>(<config>)(<arguments>) -> %<ref> <spec> … any other layer call
-    <scope>:<function>(<arguments>) -> <spec> …               an op
-    output<path> %<ref> <spec>                                each output tensor
-    module <name> <class>(<config>)                           each module that was not called
-    param <name> <spec> [frozen] [unsaved] [stored <bytes>] [= <name>]    likewise buffer, packed, const, opaque
-
-A spec is a dtype and a shape, ``int64[1,128]``; float32 is left out. ``%name`` refers to the tensor that a call
-made, ``%name@1`` to its second one. What follows ``  # `` is for the reader and is computed anew on
-reading.
+``docs/format.md`` specifies the format. What follows ``  # `` is for the reader and is computed anew on reading.
 """
 
 from __future__ import annotations
@@ -22,22 +8,36 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from typing import Literal, TypeGuard
 
 from pytest_archcheck.drift.defaults import DEFAULTS
 from pytest_archcheck.records import Call, LayerCall, Module, Ref, StateTensor, Symbol, TensorSpec, Value
 from pytest_archcheck.traces import Trace
 
-FORMAT_VERSION = 0
+FORMAT_VERSION = 1
 COMMENT = "  # "
+SECTION_INDENT = "  "
 
 _PLAIN_NAME = re.compile(r"[\w.\-#:]+")
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
-_KEYWORDS = {"archcheck", "model", "output", "module", "param", "buffer", "packed", "const", "opaque"}
+_KEYWORDS = {
+    "archcheck",
+    "model",
+    "output",
+    "module",
+    "param",
+    "buffer",
+    "packed",
+    "const",
+    "opaque",
+    "section",
+    "end",
+}
 _RESERVED = {"None", "True", "False", "inf", "nan"}
 
 
 def write(trace: Trace, *, derived: bool = True) -> str:
-    """The canonical text of a trace; ``derived`` adds MACs, parameters and totals as comments."""
+    """The canonical text of a trace; ``derived`` adds what is not the record: costs as comments, unknown sections."""
     return "\n".join(_lines(trace, derived)) + "\n"
 
 
@@ -62,6 +62,10 @@ def _lines(trace: Trace, derived: bool) -> Iterator[str]:
         yield state_text(tensor)
     if derived:
         yield _totals(trace)
+        for section in trace.sections:
+            yield f"section {name_text(section.title)}"
+            yield from (f"{SECTION_INDENT}{line}".rstrip() for line in section.lines)
+    yield "end"
 
 
 def call_text(call: Call, *, derived: bool) -> str:
@@ -128,9 +132,16 @@ def value_text(value: Value) -> str:
     if writer is not None:
         return writer(value)
     if isinstance(value, Mapping):
+        if _is_slice(value):
+            return f"slice{_tuple_text(value['slice'])}"
         inner = (f"{json.dumps(key)}: {value_text(item)}" for key, item in value.items())
         return "{" + ", ".join(inner) + "}"
     raise TypeError(f"{type(value).__name__} is no value of a record")
+
+
+def _is_slice(value: Mapping[str, Value]) -> TypeGuard[Mapping[Literal["slice"], tuple[Value, ...]]]:
+    parts = value.get("slice")
+    return len(value) == 1 and isinstance(parts, tuple) and len(parts) == 3
 
 
 def _tuple_text(value: tuple[Value, ...]) -> str:

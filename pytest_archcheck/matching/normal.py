@@ -150,7 +150,7 @@ class _Builder:
         if isinstance(call, LayerCall) and call.type == "MultiheadAttention" and self._attention(call):
             return
         said = self._without_unused(call, spelled(call))
-        if said.function == "dropout" and said.settings.get("p") in ("0", "0.0"):
+        if _is_nothing(said):
             self.values[call.id, 0] = self._value(said.tensors[0][1])
             return
         self._compute(call, said)
@@ -251,6 +251,13 @@ def _dimensions_that_matter(call: Call, said: Spelled) -> int | None:
     if said.function in ("layer_norm", "rms_norm"):
         return len(re.findall(r"\d+", said.settings.get("normalized_shape", "")))
     return None
+
+
+def _is_nothing(said: Spelled) -> bool:
+    """A dropout of 0, or a padding by 0."""
+    if said.function == "pad":
+        return re.fullmatch(r"\((0(, )?)+,?\)", said.settings.get("pad", "")) is not None
+    return said.function == "dropout" and said.settings.get("p") in ("0", "0.0")
 
 
 def _is_a_barrier(call: Call) -> bool:

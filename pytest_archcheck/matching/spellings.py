@@ -91,11 +91,15 @@ def _settled(function: str, named: Mapping[str, Value], call: Call) -> tuple[str
         return "mean", {"dim": shown(tuple(axes))}
     if function == "arange":
         return "arange", {"range": _range(named)}
+    if function == "getitem" and "argument 2" in named:
+        return "getitem", {"index": shown(_index(named["argument 2"], rank))}
     if "pool" in function and named.get("stride") in (None, ()):
         named = {**named, "stride": named.get("kernel_size")}
     if function == "scaled_dot_product_attention" and named.get("scale") is not None:
         usual = float(call.inputs[0].shape[-1]) ** -0.5
         named = {key: value for key, value in named.items() if key != "scale" or value != usual}
+    if function == "hardtanh" and (named.get("min_val"), named.get("max_val")) == (0.0, 6.0):
+        return "relu6", {}
     if function == "pad" and named.get("value") is None:
         named = {**named, "value": 0}
     if function == "interpolate":
@@ -117,6 +121,31 @@ def _interpolated(named: Mapping[str, Value], call: Call) -> dict[str, Value]:
     kept["align_corners"] = bool(kept.get("align_corners"))
     scales = (str(Fraction(new, old)) if old else "0" for old, new in zip(before, after, strict=True))
     return {"mode": "nearest", **kept, "scale": Symbol("×".join(scales))}
+
+
+def _index(index: Value, rank: int) -> Value:
+    """An index with a part for each dimension that it names: ``x[..., 2]`` of a matrix is ``x[:, 2]``."""
+    parts = tuple(map(_slice, index if isinstance(index, tuple) else (index,)))
+    if not all(
+        part is None or type(part) is int or part == _ELLIPSIS or isinstance(part, dict) for part in parts
+    ):
+        return index
+    if _ELLIPSIS in parts:
+        at = parts.index(_ELLIPSIS)
+        given = sum(part is not None for part in parts) - 1
+        parts = (*parts[:at], *(_ALL,) * (rank - given), *parts[at + 1 :])
+    while parts and parts[-1] == _ALL:
+        parts = parts[:-1]
+    return parts
+
+
+def _slice(part: Value) -> Value:
+    """``0:3:1`` is ``:3``."""
+    ends = part.get("slice") if isinstance(part, dict) else None
+    if not isinstance(ends, tuple):
+        return part
+    start, stop, step = ends
+    return {"slice": (None if start == 0 else start, stop, None if step == 1 else step)}
 
 
 def _range(named: Mapping[str, Value]) -> str:
@@ -151,6 +180,8 @@ def _ordered(tensors: list[tuple[str, Ref]], function: str) -> list[tuple[str, R
     return sorted(tensors, key=lambda pair: place.get(pair[0], len(place)))
 
 
+_ELLIPSIS = Symbol("Ellipsis")
+_ALL: Value = {"slice": (None, None, None)}
 _AXES = {"dim", "dim0", "dim1", "dims", "start_dim", "end_dim"}
 _KEYWORDS = {"query": "input"}
 """Keyword arguments of forwards, as their first positional one is called."""

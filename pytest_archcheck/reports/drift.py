@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from pytest_archcheck.drift.compare import Drift
-from pytest_archcheck.drift.severity import Change, Severity
+from pytest_archcheck.drift.groups import Group, grouped_by_place
+from pytest_archcheck.drift.severity import Severity
 from pytest_archcheck.drift.writer import spec_text
 from pytest_archcheck.traces import Trace
 
-_CAUSES_SHOWN = 20
-_CONSEQUENCES_SHOWN = 10
-_COSMETIC_SHOWN = 5
+if TYPE_CHECKING:
+    from pytest_archcheck.drift.compare import Drift
+
+_CAUSES_SHOWN = 12
+_CONSEQUENCES_SHOWN = 5
+_COSMETIC_SHOWN = 3
+_LONGEST = 160
 
 
 def verdict(drift: Drift, name: str = "") -> str:
@@ -19,76 +24,113 @@ def verdict(drift: Drift, name: str = "") -> str:
     name = name or drift.after.model.type.rpartition(".")[2]
     if not drift:
         return f"{name}: no drift"
-    told = drift.causes or drift.consequences
-    first, *rest = [change for change in told if change.severity > Severity.COSMETIC] or told
-    more = f" and {len(rest)} more" if rest else ""
-    parts = [f"{name} drifted: {first}{more}", str(drift.severity)]
+    parts = [f"{name} drifted: {_first(drift)}", str(drift.severity)]
     macs = _percent(drift.before.macs, drift.after.macs)
     if macs:
         parts.append(f"MACs {macs}")
     return " · ".join(parts)
 
 
-def explain(drift: Drift, name: str = "") -> str:
-    """The whole story; long lists are cut, and say so."""
-    return "\n".join(_lines(drift, name))
+def _first(drift: Drift) -> str:
+    """The gravest cause, and how many there are besides."""
+    groups = [group for group in drift.groups if group.first.severity > Severity.COSMETIC] or drift.groups
+    if not groups:
+        return str(drift.consequences[0])
+    told = groups[0] if groups[0].is_everywhere or groups[0].first.attribute == "name" else None
+    number = sum(len(group.changes) for group in groups) - (len(told.changes) if told else 1)
+    return _cut(str(told or groups[0].first)) + (f" and {number} more" if number else "")
 
 
-def _lines(drift: Drift, name: str) -> Iterator[str]:
+def explain(drift: Drift, name: str = "", *, full: bool = False) -> str:
+    """The whole story; without ``full`` long lists are cut, and say so."""
+    return "\n".join(_lines(drift, name, full))
+
+
+def _lines(drift: Drift, name: str, full: bool) -> Iterator[str]:
     yield verdict(drift, name)
-    if not drift:
+    if drift:
+        causes = [group for group in drift.groups if group.first.severity > Severity.COSMETIC]
+        cosmetic = [group for group in drift.groups if group.first.severity == Severity.COSMETIC]
+        follows = list(grouped_by_place(drift.consequences, drift.before, drift.after))
+        yield from _section("what changed", causes, _CAUSES_SHOWN, full)
+        yield from _section("what follows from it", follows, _CONSEQUENCES_SHOWN, full)
+        yield from _section("cosmetic", cosmetic, _COSMETIC_SHOWN, full)
+        yield from _totals(drift)
+    for section in drift.before.sections:
+        yield f"not compared: section {section.title!r}, which this release does not know; it is kept"
+
+
+def _section(title: str, groups: Sequence[Group], shown: int, full: bool) -> Iterator[str]:
+    if not groups:
         return
-    cosmetic = [change for change in drift.causes if change.severity == Severity.COSMETIC]
-    causes = [change for change in drift.causes if change.severity > Severity.COSMETIC]
-    yield from _section("what changed", causes, _CAUSES_SHOWN)
-    yield from _section("what follows from it", drift.consequences, _CONSEQUENCES_SHOWN)
-    yield from _section("cosmetic", cosmetic, _COSMETIC_SHOWN)
-    yield from _totals(drift.before, drift.after)
+    yield f"{title} ({sum(len(group.changes) for group in groups)}):"
+    for group in groups if full else groups[:shown]:
+        yield f"  {line(group, full=full)}"
+        if full and len(group.changes) > 1:
+            yield from (f"    {change}" for change in group.changes)
+    if len(groups) > shown and not full:
+        yield f"  … and {sum(len(group.changes) for group in groups[shown:])} more (all with -vv)"
 
 
-def _section(title: str, changes: Sequence[Change], shown: int) -> Iterator[str]:
-    if not changes:
-        return
-    yield f"{title} ({len(changes)}):"
-    for change in changes[:shown]:
-        is_rated = change.cause and change.severity > Severity.COSMETIC
-        yield f"  {change}  [{change.severity}]" if is_rated else f"  {change}"
-    if len(changes) > shown:
-        yield f"  … and {len(changes) - shown} more"
+def line(group: Group, *, full: bool = False) -> str:
+    """One line for a group, with its severity where it is a cause above cosmetic."""
+    text = str(group) if full else _cut(str(group))
+    rated = group.first.cause and group.first.severity > Severity.COSMETIC
+    return f"{text}  [{group.first.severity}]" if rated else text
 
 
-def _totals(before: Trace, after: Trace) -> Iterator[str]:
+def _cut(text: str) -> str:
+    """A line short enough to be read, without the middle of what stands before and after an arrow."""
+    if len(text) <= _LONGEST:
+        return text
+    parts = text.split(" → ")
+    room = max(_LONGEST // len(parts), 12) - 3
+    return " → ".join(p if len(p) <= room else f"{p[: room // 2]}…{p[-(room // 2) :]}" for p in parts)
+
+
+def totals(trace: Trace) -> dict[str, int | str]:
+    """The derived numbers of a trace that a comparison shows, by name."""
+    return {
+        "parameters": trace.params.total,
+        "state-dict keys": sum(tensor.saved for tensor in trace.state),
+        "MACs": trace.macs,
+        "depth (paper)": trace.depth("paper"),
+        "output": spec_text(trace.output),
+    }
+
+
+def _totals(drift: Drift) -> Iterator[str]:
+    before, after = totals(drift.before), totals(drift.after)
+    keys = _keys(drift)
     same: list[str] = []
-    for label, old, new in (
-        ("parameters", before.params.total, after.params.total),
-        ("state-dict keys", _keys(before), _keys(after)),
-        ("MACs", before.macs, after.macs),
-        ("depth (paper)", before.depth("paper"), after.depth("paper")),
-    ):
-        if isinstance(old, frozenset) and isinstance(new, frozenset):
-            if old == new:
-                same.append(f"{label} {len(new)}")
-            else:
-                change = f"{len(old - new)} gone, {len(new - old)} new"
-                yield f"{label}: {len(old)} → {len(new)} ({change})"
+    for label, old in before.items():
+        new = after[label]
+        if label == "state-dict keys" and keys:
+            yield f"{label}: {old} → {new} ({keys})"
+        elif old == new:
+            same.append(f"{label} {new:,}" if isinstance(new, int) else f"{label} {new}")
         elif isinstance(old, int) and isinstance(new, int):
-            if old == new:
-                same.append(f"{label} {new:,}")
-            else:
-                share = f" ({_percent(old, new)})" if label in ("parameters", "MACs") else ""
-                yield f"{label}: {old:,} → {new:,}{share}"
-    if spec_text(before.output) == spec_text(after.output):
-        same.append(f"output {spec_text(after.output)}")
+            share = f" ({_percent(old, new)})" if label in ("parameters", "MACs") else ""
+            yield f"{label}: {old:,} → {new:,}{share}"
+        else:
+            yield f"{label}: {old} → {new}"
     if same:
         yield f"unchanged: {' · '.join(same)}"
-    for trace in (before, after):
+    for trace in (drift.before, drift.after):
         if trace.status != "complete":
             yield f"MACs {trace.status}"
             break
 
 
-def _keys(trace: Trace) -> frozenset[str]:
-    return frozenset(tensor.name for tensor in trace.state if tensor.saved)
+def _keys(drift: Drift) -> str:
+    """What became of the state dict's keys; empty where nothing did."""
+    old, new = (
+        {tensor.name for tensor in trace.state if tensor.saved} for trace in (drift.before, drift.after)
+    )
+    renamed = drift.renamed_keys
+    gone, came = old - new - renamed.keys(), new - old - set(renamed.values())
+    numbers = (len(renamed), "renamed"), (len(gone), "gone"), (len(came), "new")
+    return ", ".join(f"{number} {what}" for number, what in numbers if number)
 
 
 def _percent(old: int, new: int) -> str:

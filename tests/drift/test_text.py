@@ -46,7 +46,7 @@ def test_a_reviewer_can_read_it():
     lines = recorded("resnet18").to_text().splitlines()
 
     assert lines[:6] == [
-        "archcheck 0",
+        "archcheck 1",
         "model torchvision.models.resnet.ResNet(groups=1) eval",
         "in:x [1,3,224,224]",
         "conv1 Conv2d(in_channels=3, out_channels=64, kernel_size=(7, 7), stride=(2, 2), padding=(3, 3), "
@@ -55,7 +55,8 @@ def test_a_reviewer_can_read_it():
         "relu ReLU(inplace=True)(%bn1) -> [1,64,112,112]",
     ]
     assert "layer1.0:add(%layer1.0.bn2, %maxpool) -> [1,64,56,56]" in lines
-    assert lines[-1] == (
+    assert lines[-1] == "end"
+    assert lines[-2] == (
         "# total params 11689512 trainable 11689512 buffers 9620 macs 1814073344 (complete) depth.paper 18"
     )
 
@@ -158,17 +159,18 @@ def test_any_value_reads_back(value):
 @given(st.text())
 def test_no_text_crashes_the_reader(text):
     """Random text is a format error, whatever it holds."""
-    for candidate in (text, f"archcheck 0\nmodel Net() eval\n{text}"):
+    for candidate in (text, f"archcheck 1\nmodel Net() eval\n{text}"):
         with pytest.raises(FormatError):
             read(candidate)
 
 
-TINY = """archcheck 0
+TINY = """archcheck 1
 model Net() eval
 in:x [1,3]
 fc Linear(in_features=3, out_features=2)(%in:x) -> [1,2]
 output %fc [1,2]
 param fc.weight [2,3]
+end
 """
 
 
@@ -180,15 +182,18 @@ def test_a_small_text_is_valid():
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("archcheck 0", "hello", "line 1: not an .arch file, expected 'archcheck 0'"),
+        ("archcheck 1", "hello", "line 1: not an .arch file, expected 'archcheck 1'"),
         (
-            "archcheck 0",
+            "archcheck 1",
             "archcheck 9",
-            "line 1: format version 9, this release reads 0; record the snapshot again",
+            "line 1: format version 9, this release reads 1; record the snapshot again",
         ),
-        ("model Net() eval\n", "", "line 2: expected 'model', found 'in:x'"),
+        ("model Net() eval\n", "", "line 2: expected the line of the model: 'in:x [1,3]'"),
         ("eval", "test", "line 2: expected eval or train, found test"),
-        ("in:x [1,3]", "<<<<<<< HEAD", "line 3: cannot read from column 1: '<<<<<<< HEAD'"),
+        ("in:x [1,3]", "<<<<<<< HEAD", "line 3: a merge conflict is not resolved; resolve it, or record the"),
+        ("in:x [1,3]", "=======", "line 3: a merge conflict is not resolved"),
+        ("in:x [1,3]", ">>>>>>> topic", "line 3: a merge conflict is not resolved"),
+        ("in:x [1,3]", "?", "line 3: cannot read from column 1: '?'"),
         ("in:x [1,3]", "in:x [1,three]", "line 3: expected a dimension, found three"),
         ("(%in:x)", "(%in:y)", "line 4: %in:y refers to a tensor that nothing in the text makes"),
         ("-> [1,2]", "-> [1,2", "line 4: expected ',', found the end of the line"),
@@ -198,7 +203,36 @@ def test_a_small_text_is_valid():
             "line 4: expected ',', found 'out_features'",
         ),
         ("output %fc [1,2]", "output fc", "line 5: expected a reference like %conv1, found nothing"),
-        ("output %fc [1,2]\n", "", "the text ends before the first line 'output'; is it cut off?"),
+        ("end\n", "", "line 7: the text ends before the line 'end'; is it cut off?"),
+        ("param fc.weight [2,3]\nend\n", "para", "line 6: expected a class after the layer's name: 'para'"),
+        ("end\n", "end\nmodel Net() eval\n", "line 8: nothing may follow the line 'end'"),
+        ("in:x [1,3]", "in:x [1,3]\nin:x [1,3]", "line 4: in:x stands twice"),
+        ("output", "fc ReLU()(%fc) -> [1,2]\noutput", "line 5: fc stands twice, first in line 4"),
+        ("output", "fc#3 ReLU()(%fc) -> [1,2]\noutput", "line 5: fc#3 is call 3 of fc, expected call 2"),
+        (
+            "output",
+            "fc#2 ReLU()(%fc) -> [1,2]\noutput",
+            "line 5: fc has another class or other settings than in line 4",
+        ),
+        ("output", ":relu(%fc) -> %fc [1,2]\noutput", "line 5: an op has no reference before its outputs"),
+        ("end", "param fc.weight [2,3]\nend", "line 7: param fc.weight stands twice, first in line 6"),
+        ("end", "module fc ReLU()\nend", "line 7: module fc stands twice, first in line 4"),
+        ("end", "module b = a\nend", "line 7: b is the same as a, which nothing in the text declares"),
+        ("end", "param b.weight [2] = a.weight\nend", "line 7: b.weight is tied to a.weight, which nothing"),
+        ("end", "model Net() eval\nend", "line 7: expected 'model' in line 2 and nowhere else"),
+        ("end", "section notes\nmine\nend", "line 8: expected a class after the layer's name"),
+        (
+            "end",
+            "section notes\nparam b [2]\nend",
+            "line 8: expected a section's lines, which begin with 2 spaces",
+        ),
+        ("in_features=3", "3", "line 4: expected the names of all settings of Linear, as in stride=2"),
+        ("in_features=3", "bias=3, bias=4", "line 4: bias stands twice"),
+        ("in_features=3", "in_features=" + "9" * 5000, "line 4: expected a whole number, found 999"),
+        ("in_features=3", "in_features=" + "(" * 200, "line 4: values lie more than 100 deep in each other"),
+        ("in_features=3", 'in_features="\\x"', 'line 4: cannot read the string "\\x"'),
+        ("in_features=3", "in_features=slice(1)", "line 4: expected slice(start, stop, step), found 1 parts"),
+        ("[1,3]", "[1,٣]", "line 3: expected a whole number, found ٣"),
         ("param fc.weight [2,3]", "param fc.weight [2,3] frosen", "line 6: unexpected frosen"),
     ],
 )

@@ -140,7 +140,7 @@ def test_a_run_that_did_not_run_everything_deletes_nothing(pytester, case):
     for name in files:
         path = pytester.path / f"__snapshots__/{name}.arch"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("archcheck 0\n", "utf-8")
+        path.write_text("archcheck 1\n", "utf-8")
     before = sorted(pytester.path.rglob("*.arch"))
 
     second.write_text(content, "utf-8")

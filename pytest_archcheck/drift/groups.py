@@ -1,0 +1,203 @@
+"""The same change of several layers, told once."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from pytest_archcheck.drift.severity import Change
+from pytest_archcheck.records import LayerCall
+from pytest_archcheck.traces import Trace
+
+_NUMBER = re.compile(r"\d+")
+_NAMES_SHOWN = 3
+_MOST = 10
+"""Above this number of groups, changes of one attribute are one group whatever the values: a net of another width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Changes of one attribute from one value to one other, in layers of one class.
+
+    ``of`` is how many such layers there are: with names of this ``place`` (``encoder.layers.*.norm``) where there is
+    one, else of this class.
+    """
+
+    changes: tuple[Change, ...]
+    place: str
+    of: int
+
+    @property
+    def first(self) -> Change:
+        """The first of the changes; the others are like it."""
+        return self.changes[0]
+
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether several layers changed, and all that there are."""
+        return 1 < len(self.changes) == self.of
+
+    def __str__(self) -> str:
+        change = self.first
+        if len(self.changes) == 1:
+            return str(change)
+        number = len(self.changes)
+        if change.attribute == "name":
+            return (
+                f"{_span(c.before for c in self.changes)} renamed to {_span(c.after for c in self.changes)}"
+            )
+        what = f"{change.attribute} {self._states()}"
+        if self.is_everywhere and self.place:
+            blocks, inner = _split(self.place)
+            return f"in {number} of {self.of} {blocks}: {inner}{what}"
+        if self.is_everywhere:
+            return f"in {number} of {self.of} {self._kind()}: {what}"
+        names = _span(c.layer for c in self.changes) if self.place else self._names()
+        share = f"{number} of {self.of}" if self.of > number else f"{number}"
+        return f"{names} {what} ({share}{'' if self.place else ' ' + self._kind()})"
+
+    def _kind(self) -> str:
+        return self.first.kind.rpartition(".")[2]
+
+    def _states(self) -> str:
+        states = list(dict.fromkeys(f"{change.before} → {change.after}" for change in self.changes))
+        more = f", … and {len(states) - _NAMES_SHOWN} more" if len(states) > _NAMES_SHOWN else ""
+        return ", ".join(states[:_NAMES_SHOWN]) + more
+
+    def _names(self) -> str:
+        names = [change.layer for change in self.changes]
+        if len(names) <= _NAMES_SHOWN:
+            return ", ".join(names)
+        return f"{names[0]}, {names[1]}, … {names[-1]}"
+
+
+def grouped(changes: Sequence[Change], before: Trace, after: Trace) -> Iterator[Group]:
+    """Changes in groups, in the order of their first ones."""
+    if not changes:
+        return
+    sizes = _Sizes(before, after)
+    alike: dict[Hashable, list[Change]] = defaultdict(list)
+    for key in (_key, _rough_key):
+        alike.clear()
+        for change in changes:
+            alike[key(change)].append(change)
+        if len(alike) <= _MOST:
+            break
+    for members in alike.values():
+        patterns = tuple(dict.fromkeys(pattern(change.layer, change.kind) for change in members))
+        yield sizes.group(members, patterns)
+
+
+def grouped_by_place(changes: Sequence[Change], before: Trace, after: Trace) -> Iterator[Group]:
+    """The same with whatever values: shapes that follow differ from stage to stage."""
+    sizes = _Sizes(before, after)
+    alike: dict[tuple[str, str, str], list[Change]] = defaultdict(list)
+    for change in changes:
+        alike[pattern(change.layer, change.kind), change.attribute, change.kind].append(change)
+    for (place, _, _), members in alike.items():
+        yield sizes.group(members, (place,))
+
+
+def _key(change: Change) -> Hashable:
+    shifts = change.attribute == "name" or change.attribute.startswith(("input", "source"))
+    states = (pattern(s) if shifts else s for s in (change.before, change.after))
+    place = pattern(change.layer, change.kind) if shifts or change.attribute == "call" else ""
+    return place, change.kind, change.attribute, *states, change.severity
+
+
+def _rough_key(change: Change) -> Hashable:
+    return change.kind, change.attribute, change.severity
+
+
+class _Sizes:
+    """How many layers, ops and tensors of a pattern, or of a class, there are in either trace."""
+
+    def __init__(self, before: Trace, after: Trace) -> None:
+        self.patterns: Counter[str] = Counter()
+        self.kinds: Counter[str] = Counter()
+        for trace in (before, after):
+            patterns: Counter[str] = Counter()
+            kinds: Counter[str] = Counter()
+            for name, kind in _things(trace):
+                patterns[pattern(name, kind)] += 1
+                kinds[kind] += 1
+            self.patterns |= patterns
+            self.kinds |= kinds
+
+    def group(self, changes: list[Change], patterns: tuple[str, ...]) -> Group:
+        """A group with the number that some changed layers are part of."""
+        number, of = len(changes), self.kinds[changes[0].kind]
+        if len(patterns) == 1 and (self.patterns[patterns[0]] == number or of != number):
+            return Group(tuple(changes), patterns[0], self.patterns[patterns[0]])
+        return Group(tuple(changes), "", of)
+
+
+def _things(trace: Trace) -> Iterator[tuple[str, str]]:
+    for module in trace.modules:
+        yield module.name, module.type
+    for call in trace.calls:
+        if not isinstance(call, LayerCall):
+            yield call.id, call.function
+        elif call.number > 1:
+            yield call.id, ""
+    for tensor in trace.state:
+        yield tensor.name, tensor.kind
+
+
+def pattern(name: str, kind: str = "") -> str:
+    """A name with ``*`` for the numbers of blocks: ``encoder.layers.*.norm1``, of which ``norm1`` keeps its own.
+
+    Modules of a class that is not torch's are blocks themselves: ``denseblock1.denselayer7``.
+    """
+    parts = name.split(".")
+    starred = [_NUMBER.sub("*", part) for part in parts[:-1]]
+    last = parts[-1]
+    head, colon, function = last.partition(":")
+    if colon:
+        last = f"{_NUMBER.sub('*', head)}:{function}"
+    elif last.isdecimal():
+        last = "*"
+    elif "." in kind:
+        last = _NUMBER.sub("*", last)
+    return ".".join((*starred, last))
+
+
+def _split(place: str) -> tuple[str, str]:
+    """The blocks of a pattern, and what lies in each of them."""
+    head, star, inner = place.rpartition("*")
+    inner = inner.lstrip(".")
+    return f"{head}{star}" or place, f"{inner} " if inner else ""
+
+
+def _span(names: Iterable[str]) -> str:
+    """Names that differ in one number as one: ``layer{2,3,4}.0.conv1``; others by the first and the last."""
+    found = list(names)
+    split = [_NUMBER.split(name) for name in found]
+    numbers = [_NUMBER.findall(name) for name in found]
+    if any(texts != split[0] for texts in split):
+        return f"{found[0]}, … {found[-1]}" if len(found) > 2 else ", ".join(found)
+    columns = list(zip(*numbers, strict=True))
+    varying = [at for at, column in enumerate(columns) if len(set(column)) > 1]
+    if len(varying) != 1:
+        return f"{found[0]}, … {found[-1]}" if len(found) > 2 else ", ".join(found)
+    parts = [split[0][0]]
+    for at, column in enumerate(columns):
+        parts += [f"{{{_runs(column)}}}" if at in varying else column[0], split[0][at + 1]]
+    return "".join(parts)
+
+
+def _runs(numbers: Sequence[str]) -> str:
+    """``1,3-5`` for the numbers 1, 3, 4 and 5."""
+    runs = []
+    for _, run in groupby(enumerate(map(int, numbers)), key=lambda pair: pair[1] - pair[0]):
+        members = [number for _, number in run]
+        runs.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
+    return ",".join(",".join(run.split("-")) if _is_pair(run) else run for run in runs)
+
+
+def _is_pair(run: str) -> bool:
+    first, dash, last = run.partition("-")
+    return bool(dash) and int(last) - int(first) == 1

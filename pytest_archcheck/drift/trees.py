@@ -1,0 +1,95 @@
+"""The module tree of a trace, with what makes two modules alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pytest_archcheck.drift.writer import config_text
+from pytest_archcheck.records import LayerCall, Module, StateTensor
+from pytest_archcheck.traces import Trace
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """A module with its children by their own names, its own tensors, and when it was first called."""
+
+    module: Module
+    position: tuple[int, int]
+    children: dict[str, Node] = field(default_factory=dict)
+    state: list[StateTensor] = field(default_factory=list)
+    shape: int = 0
+    """Equal for modules of equal tensors and equal children in order, whatever they are called."""
+    exact: int = 0
+    """Equal for modules of equal class, config, tensors and children, whatever they are called."""
+    tensors: int = 0
+    """How many tensors it holds, those of its children included."""
+
+    @property
+    def name(self) -> str:
+        """Qualified name."""
+        return self.module.name
+
+    @property
+    def key(self) -> str:
+        """Its name in what holds it."""
+        return self.module.name.rpartition(".")[2]
+
+    @property
+    def type(self) -> str:
+        """Class name."""
+        return self.module.type
+
+    def inside(self) -> Iterator[Node]:
+        """The node and all below it, those above first."""
+        waiting = [self]
+        while waiting:
+            node = waiting.pop()
+            yield node
+            waiting += reversed(node.children.values())
+
+
+def tree_of(trace: Trace) -> dict[str, Node]:
+    """Every module of a trace by its name, aliases left out; a module comes before its children."""
+    called: dict[str, int] = {}
+    for position, call in enumerate(trace.calls):
+        if isinstance(call, LayerCall):
+            called.setdefault(call.module.name, position)
+    nodes = {
+        module.name: Node(module, (called.get(module.name, len(trace.calls)), number))
+        for number, module in enumerate(trace.modules)
+        if module.same_as is None
+    }
+    nodes = {
+        name: nodes[name] for name in sorted(nodes, key=lambda name: (name.count("."), nodes[name].position))
+    }
+    for name, node in nodes.items():
+        if name:
+            nodes[_nearest(name.rpartition(".")[0], nodes)].children[node.key] = node
+    for tensor in trace.state:
+        nodes[_nearest(tensor.name.rpartition(".")[0], nodes)].state.append(tensor)
+    for node in reversed(list(nodes.values())):
+        own = tuple((leaf_of(t, node.name), t.kind, t.spec.shape, t.spec.dtype) for t in node.state)
+        below = node.children.values()
+        cls = node.type if node.module.is_torch and not node.children else ""
+        node.shape = hash((cls, own, tuple(child.shape for child in below)))
+        node.exact = hash((node.type, config_text(node.module), own, tuple(child.exact for child in below)))
+        node.tensors = len(own) + sum(child.tensors for child in below)
+    return nodes
+
+
+def owner_of(tensor: StateTensor, nodes: dict[str, Node]) -> str:
+    """The module that a tensor belongs to."""
+    return _nearest(tensor.name.rpartition(".")[0], nodes)
+
+
+def leaf_of(tensor: StateTensor, owner: str) -> str:
+    """A tensor's name in its module."""
+    return tensor.name.removeprefix(f"{owner}.") if owner else tensor.name
+
+
+def _nearest(name: str, nodes: dict[str, Node]) -> str:
+    """The module of this name, or the nearest above it."""
+    while name not in nodes:
+        name = name.rpartition(".")[0]
+    return name
