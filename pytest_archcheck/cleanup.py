@@ -1,17 +1,21 @@
-"""Nobody's snapshot is deleted in a run that did not run everything.
+"""Nobody's snapshot is deleted in a run that did not run everything, and files that no test owns are named.
 
 On ``--snapshot-update`` syrupy deletes what was not used. After a collection error, an interruption, ``-x`` or
-``--collect-only`` that is every snapshot of every test that did not come to run.
+``--collect-only`` that is every snapshot of every test that did not come to run, and in one shard of a suite those of
+all other shards. What belongs to a module that is gone, on the other hand, syrupy never looks at.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 _KEY = "archcheck_incomplete"
+_FOLDERS = "archcheck_folders"
+_ORPHANS_SHOWN = 5
 
 
 class CleanupGuard:
@@ -19,6 +23,8 @@ class CleanupGuard:
 
     def __init__(self) -> None:
         self.not_collected: list[str] = []
+        self.folders: set[str] = set()
+        self.collected: set[str] = set()
         self.held_back = False
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -26,15 +32,26 @@ class CleanupGuard:
         if report.outcome != "passed":
             self.not_collected.append(report.nodeid)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
+        """Note every test before a plugin takes some away, as those do that run a shard."""
+        self.collected = {item.nodeid for item in items}
+        self.folders = {str(item.path.parent) for item in items}
+        return (yield)
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Note what an xdist worker could not collect."""
-        self.not_collected += getattr(node, "workeroutput", {}).get(_KEY, ())
+        """Note what an xdist worker could not collect, and where it found tests."""
+        output = getattr(node, "workeroutput", {})
+        self.not_collected += output.get(_KEY, ())
+        self.folders |= set(output.get(_FOLDERS, ()))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
         """Decide before syrupy does, with its own ``--snapshot-no-cleanup``."""
         config = session.config
+        syrupy: Any = getattr(config, "_syrupy", None)
+        self.not_collected += self.collected - getattr(syrupy, "_collected_items", {}).keys()
         ran = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         stopped = session.shouldfail or session.shouldstop or config.getoption("collectonly", False)
         if (not ran or stopped or self.not_collected) and config.getoption("update_snapshots", False):
@@ -42,9 +59,39 @@ class CleanupGuard:
             self.held_back = True
         if hasattr(config, "workeroutput"):
             config.workeroutput[_KEY] = self.not_collected
+            config.workeroutput[_FOLDERS] = sorted(self.folders)
         return (yield)
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Say once what is off."""
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, config: pytest.Config
+    ) -> None:
+        """Say once what is off, and which files no test will ever read."""
         if self.held_back:
             terminalreporter.write_line("archcheck: not every test ran, so no unused snapshot was deleted")
+        if config.getoption("update_snapshots", False):
+            shared = str(config.getini("arch_snapshot_dir"))
+            found = sorted(_orphans(config.rootpath, shared, map(Path, self.folders)))
+            for path in found[:_ORPHANS_SHOWN]:
+                terminalreporter.write_line(
+                    f"archcheck: {path} belongs to no test module; delete it if it is yours"
+                )
+            if len(found) > _ORPHANS_SHOWN:
+                terminalreporter.write_line(
+                    f"archcheck: … and {len(found) - _ORPHANS_SHOWN} more of the kind"
+                )
+
+
+def _orphans(root: Path, shared: str, folders: Iterable[Path]) -> set[str]:
+    """Snapshots whose test module does not exist, relative to the project."""
+    if shared:
+        known = (
+            (path, root / path.parent.relative_to(root / shared)) for path in (root / shared).rglob("*.arch")
+        )
+    else:
+        known = (
+            (path, folder / path.parent.name)
+            for folder in folders
+            for path in folder.glob("__snapshots__/*/*.arch")
+        )
+    found = {path for path, module in known if not module.with_name(f"{module.name}.py").exists()}
+    return {str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in found}

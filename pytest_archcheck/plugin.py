@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import unittest
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -25,6 +24,7 @@ from pytest_archcheck.fixtures import (
     arch_snapshot,
     arch_trace,
 )
+from pytest_archcheck.snapshot_reports import SnapshotReports
 
 __all__ = ["arch_inputs", "arch_kwargs", "arch_model", "arch_snapshot", "arch_trace"]
 
@@ -64,6 +64,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where to record: auto (CUDA where there is one, else meta, else cpu), meta, cpu, cuda, cuda:N, fake",
     )
     parser.addini("arch_device", "where to record, see --arch-device", default="auto")
+    group.addoption(
+        "--arch-fail-on",
+        metavar="SEVERITIES",
+        help="severities of drift that fail a snapshot: breaking, behaviour, training, cost, cosmetic, several with "
+        "commas, or none",
+    )
+    parser.addini(
+        "arch_fail_on",
+        "severities of drift that fail a snapshot, see --arch-fail-on; empty: all but cosmetic",
+        default="",
+    )
     parser.addini(
         "arch_budgets",
         "limits for every model that a test records, as in macs <= 5G, params of head <= 10M, size <= 400 MiB",
@@ -81,7 +92,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(CleanupGuard(), "archcheck-cleanup")
+    config.pluginmanager.register(SnapshotReports(), "archcheck-reports")
     config.stash[_BUDGETS] = _budgets(config)
+    _check_policy(config)
 
 
 def _budgets(config: pytest.Config) -> tuple[tuple[str, Invariant], ...]:
@@ -94,6 +107,17 @@ def _budgets(config: pytest.Config) -> tuple[tuple[str, Invariant], ...]:
         return budgets_of(lines)
     except UsageError as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _check_policy(config: pytest.Config) -> None:
+    """A wrong severity is told before anything runs; where none is stated, nothing is imported."""
+    if config.getoption("arch_fail_on") or config.getini("arch_fail_on"):
+        from pytest_archcheck.snapshots import failing_in
+
+        try:
+            failing_in(config)
+        except UsageError as error:
+            raise pytest.UsageError(f"arch_fail_on: {error}") from None
 
 
 # -- marks -----------------------------------------------------------------------------------------
@@ -196,55 +220,3 @@ def _judge(item: pytest.Function, statements: Statements) -> str:
         return ""
     full = item.config.get_verbosity() >= 2
     return render_violations(trace, violations, len(statements.invariants), full=full)
-
-
-# -- snapshots -------------------------------------------------------------------------------------
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_assertrepr_compare(
-    config: pytest.Config, op: str, left: object, right: object
-) -> Generator[None, list[list[str]], list[list[str]]]:
-    """The first line of a drifted snapshot is the verdict."""
-    explanations = yield
-    for side in (left, right):
-        drifted = _drifted(side)
-        if drifted:
-            from pytest_archcheck.snapshots import verdict_of_mismatch
-
-            name, before, after = drifted[-1]
-            first = verdict_of_mismatch(before, after, name)
-            return [[first, "more below, under 'architecture drift'"]]
-    return explanations
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if report.failed and isinstance(item, pytest.Function) and "arch_snapshot" in item.fixturenames:
-        from pytest_archcheck.snapshots import explain_mismatch, keep_snapshots
-
-        for name, before, after in _drifted(item.funcargs.get("arch_snapshot")):
-            report.sections.append(("architecture drift", explain_mismatch(before, after, name)))
-        keep_snapshots(item)
-    return report
-
-
-def _drifted(snapshot: object) -> list[tuple[str, str | None, str]]:
-    """Name, recorded text and present text of every failed comparison of an ``arch_snapshot``."""
-    from pytest_archcheck.snapshots import ArchSnapshotExtension
-
-    extension = getattr(snapshot, "extension", None)
-    if not isinstance(extension, ArchSnapshotExtension):
-        return []
-    return [
-        (
-            Path(result.snapshot_location).stem.removeprefix("test_"),
-            result.recalled_data,
-            str(result.asserted_data),
-        )
-        for result in snapshot.executions.values()  # type: ignore[attr-defined]
-        if not result.success and result.exception is None
-    ]

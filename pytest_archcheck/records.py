@@ -226,20 +226,30 @@ def lineage(name: str) -> tuple[str, ...]:
 
 def refs_in(value: object) -> Iterator[Ref]:
     """All references inside a recorded value, in order."""
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, tuple):
-        for item in value:
-            yield from refs_in(item)
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from refs_in(item)
+    found: list[Ref] = []
+    _collect(value, found)
+    return iter(found)
 
 
 def input_refs(call: Call) -> Iterator[Ref]:
     """The tensors that a call took, in order; they pair with ``call.inputs``."""
-    yield from refs_in(call.args)
-    yield from refs_in(call.kwargs)
+    found: list[Ref] = []
+    _collect(call.args, found)
+    if call.kwargs:
+        _collect(call.kwargs, found)
+    return iter(found)
+
+
+def _collect(value: object, found: list[Ref]) -> None:
+    kind = type(value)
+    if kind is Ref:
+        found.append(value)  # type: ignore[arg-type]
+    elif kind is tuple:
+        for item in value:  # type: ignore[attr-defined]
+            _collect(item, found)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            _collect(item, found)
 
 
 def _first(outputs: tuple[TensorSpec, ...], call: str) -> TensorSpec:

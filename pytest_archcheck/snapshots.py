@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,10 +20,11 @@ from syrupy.data import SnapshotCollection, SnapshotCollections
 from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 
-from pytest_archcheck.drift.compare import diff
-from pytest_archcheck.drift.severity import Severity
+from pytest_archcheck.drift.compare import Drift, diff
+from pytest_archcheck.drift.reader import read
+from pytest_archcheck.drift.severity import FAILING, Severity, severities_of
 from pytest_archcheck.errors import FormatError, UsageError
-from pytest_archcheck.reports.drift import explain
+from pytest_archcheck.reports.drift import explain, verdict
 from pytest_archcheck.traces import Trace
 
 UPDATE = "pytest --snapshot-update"
@@ -36,6 +39,8 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
     folder: ClassVar[Path | None] = None
     exact: ClassVar[bool] = False
     """Whether any other byte is a mismatch: on update, so that files are as this release writes them."""
+    failing: ClassVar[frozenset[Severity]] = FAILING
+    """The severities of drift that fail a test."""
 
     def serialize(self, data: Any, **options: Any) -> str:
         """The canonical text of a trace.
@@ -51,16 +56,16 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
         return data.to_text()
 
     def matches(self, *, serialized_data: Any, snapshot_data: Any) -> bool:
-        """Whether nothing above ``cosmetic`` drifted."""
+        """Whether nothing drifted that fails under the project's policy."""
         if serialized_data == snapshot_data:
             return True
         if self.exact:
             return False
         try:
-            severity = diff(Trace.from_text(snapshot_data), Trace.from_text(serialized_data)).severity
+            drift = drift_between(snapshot_data, serialized_data)
         except FormatError:
             return False
-        return severity is None or severity <= Severity.COSMETIC
+        return drift.severity is None or not drift.fails(self.failing)
 
     def diff_lines(self, serialized_data: Any, snapshot_data: Any) -> Iterator[str]:
         """The drift in words."""
@@ -105,9 +110,9 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
     def write_snapshot_collection(
         cls, *, snapshot_collection: SnapshotCollection, name_order: dict[str, int] | None = None
     ) -> None:
-        """Write a file whole or not at all."""
+        """Write a file whole or not at all; sections of it that this release does not know stay."""
         target = Path(snapshot_collection.location)
-        text = str(next(iter(snapshot_collection)).data)
+        text = _with_sections_of(target, str(next(iter(snapshot_collection)).data))
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
@@ -119,13 +124,44 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
             raise
 
 
+def _with_sections_of(target: Path, text: str) -> str:
+    """A text to be written with the sections that the file has and this release does not know."""
+    try:
+        sections = Trace.from_text(target.read_text("utf-8")).sections
+    except (OSError, UnicodeDecodeError, FormatError):
+        return text
+    return replace(Trace.from_text(text), sections=sections).to_text() if sections else text
+
+
+@lru_cache(maxsize=4)
+def drift_between(before: str, after: str) -> Drift:
+    """The drift between two texts.
+
+    Raises:
+        FormatError: one of them is no valid ``.arch`` text.
+    """
+    known: dict[str, Any] = {}
+    return diff(read(before, known), read(after, known))
+
+
 def extension_for(config: pytest.Config) -> type[ArchSnapshotExtension]:
     """The extension, set up for a project: syrupy builds it without arguments."""
     folder = str(config.getini("arch_snapshot_dir"))
     ArchSnapshotExtension.project = config.rootpath
     ArchSnapshotExtension.folder = config.rootpath / folder if folder else None
+    ArchSnapshotExtension.failing = failing_in(config)
     ArchSnapshotExtension.exact = bool(config.getoption("update_snapshots", False))
     return ArchSnapshotExtension
+
+
+def failing_in(config: pytest.Config) -> frozenset[Severity]:
+    """The severities that fail in a project: ``--arch-fail-on``, else the ini option.
+
+    Raises:
+        UsageError: a word is no severity.
+    """
+    stated = str(config.getoption("arch_fail_on") or config.getini("arch_fail_on"))
+    return severities_of(stated) if stated else FAILING
 
 
 def verdict_of_mismatch(before: str | None, after: str, name: str) -> str:
@@ -133,19 +169,27 @@ def verdict_of_mismatch(before: str | None, after: str, name: str) -> str:
     return explain_mismatch(before, after, name).partition("\n")[0]
 
 
-def explain_mismatch(before: str | None, after: str, name: str) -> str:
+def explain_mismatch(before: str | None, after: str, name: str, *, full: bool = False) -> str:
     """What changed from a snapshot's text to a trace's text, and what to do about it.
 
-    ``before`` is ``None`` where there is no snapshot; ``name`` is the snapshot's.
+    ``before`` is ``None`` where there is no snapshot; ``name`` is the snapshot's; ``full`` cuts no list.
     """
     if before is None:
         return f"{name}: no snapshot is recorded yet\ndo: look the model over, then {UPDATE}"
     try:
-        drift = diff(Trace.from_text(before), Trace.from_text(after))
+        drift = drift_between(before, after)
     except FormatError as error:
         problem = f"{name}: the snapshot cannot be read: {error}"
         return f"{problem}\ndo: restore the file, or record it anew: {UPDATE}"
-    return f"{explain(drift, name)}\ndo: mend the model, or accept the drift: {UPDATE}"
+    text = explain(drift, name, full=full, hint=" (all with -vv)")
+    return f"{text}\ndo: mend the model, or accept the drift: {UPDATE}"
+
+
+def tolerated(before: str, after: str, name: str) -> list[str]:
+    """The verdict of a drift that did not fail, if there is more to it than what is cosmetic."""
+    drift = drift_between(before, after)
+    is_told = drift.severity is not None and drift.severity > Severity.COSMETIC
+    return [verdict(drift, name.removeprefix("test_"))] if is_told else []
 
 
 def keep_snapshots(item: pytest.Function) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from pytest_archcheck.drift.pairs import COMMUTATIVE, Pairs
 from pytest_archcheck.drift.severity import (
@@ -35,8 +36,11 @@ class Calls:
 
     def __init__(self, pairs: Pairs, structure: Structure) -> None:
         self.pairs, self.structure = pairs, structure
-        self.new_shapes = False
-        """Whether a call gave another shape for a reason told before it."""
+
+    @cached_property
+    def dead_ends(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Calls of either trace from which no output is computed."""
+        return frozenset(self.pairs.before.dead_ends), frozenset(self.pairs.after.dead_ends)
 
     def changes(self, touched: set[str]) -> Iterator[Change]:
         """Every change of a call, in the order of the trace after; what is gone comes where it was.
@@ -91,8 +95,7 @@ class Calls:
     def _weight(self, call: Call, side: int) -> Severity:
         """What a call that only one side has matters; one that nothing is computed from costs only."""
         severity = presence_severity(call)
-        trace = (self.pairs.before, self.pairs.after)[side]
-        if severity != Severity.BEHAVIOUR or call.id not in trace.dead_ends:
+        if severity != Severity.BEHAVIOUR or call.id not in self.dead_ends[side]:
             return severity
         keeps = any(ref.name.startswith(("buffer:", "const:", "opaque:")) for ref in input_refs(call))
         return Severity.BEHAVIOUR if keeps else Severity.COST

@@ -120,7 +120,7 @@ def _by_place(pairs: Pairs, changes: list[Change], wanted: Callable[[Change], bo
 
 def _place(pairs: Pairs, change: Change) -> str | None:
     """The module in whose forward a changed call stands, by its name after."""
-    if change.layer in pairs.calls.values() or change.layer in pairs.came:
+    if change.layer in pairs.kept or change.layer in pairs.came:
         call, names = pairs.after.by_id[change.layer], None
     elif change.layer in pairs.gone:
         call, names = pairs.before.by_id[change.layer], pairs.modules.new

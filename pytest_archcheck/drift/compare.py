@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 
 from pytest_archcheck.drift.changes import find_changes
-from pytest_archcheck.drift.groups import Group, grouped
+from pytest_archcheck.drift.groups import Group, Sizes, grouped, grouped_by_place
 from pytest_archcheck.drift.noise import without_noise
 from pytest_archcheck.drift.pairs import Pairs
-from pytest_archcheck.drift.severity import Change, Severity
+from pytest_archcheck.drift.severity import FAILING, Change, Severity
 from pytest_archcheck.traces import Trace
 
 
@@ -65,10 +65,23 @@ class Drift:
         """The highest severity among the changes; ``None`` where there are none."""
         return max((change.severity for change in self.changes), default=None)
 
+    def fails(self, failing: Collection[Severity] = FAILING) -> bool:
+        """Whether any of the changes is of a severity that fails; by default that is all above cosmetic."""
+        return any(change.severity in failing for change in self.changes)
+
     @cached_property
     def groups(self) -> tuple[Group, ...]:
         """The causes, those together that are the same change of several layers."""
-        return tuple(grouped(self.causes, self.before, self.after))
+        return tuple(grouped(self.causes, self._sizes))
+
+    @cached_property
+    def effects(self) -> tuple[Group, ...]:
+        """The consequences, those together that are changes of one attribute in one place."""
+        return tuple(grouped_by_place(self.consequences, self._sizes))
+
+    @cached_property
+    def _sizes(self) -> Sizes:
+        return Sizes(self.before, self.after)
 
     @cached_property
     def renamed_keys(self) -> dict[str, str]:

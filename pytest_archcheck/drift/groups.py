@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import groupby
 
 from pytest_archcheck.drift.severity import Change
@@ -56,8 +57,8 @@ class Group:
         if self.is_everywhere:
             return f"in {number} of {self.of} {self._kind()}: {what}"
         names = _span(c.layer for c in self.changes) if self.place else self._names()
-        share = f"{number} of {self.of}" if self.of > number else f"{number}"
-        return f"{names} {what} ({share}{'' if self.place else ' ' + self._kind()})"
+        share = f"{number} of {self.of}{'' if self.place else ' ' + self._kind()}"
+        return f"{names} {what} ({share})" if self.of > number else f"{names} {what}"
 
     def _kind(self) -> str:
         return self.first.kind.rpartition(".")[2]
@@ -74,11 +75,8 @@ class Group:
         return f"{names[0]}, {names[1]}, … {names[-1]}"
 
 
-def grouped(changes: Sequence[Change], before: Trace, after: Trace) -> Iterator[Group]:
+def grouped(changes: Sequence[Change], sizes: Sizes) -> Iterator[Group]:
     """Changes in groups, in the order of their first ones."""
-    if not changes:
-        return
-    sizes = _Sizes(before, after)
     alike: dict[Hashable, list[Change]] = defaultdict(list)
     for key in (_key, _rough_key):
         alike.clear()
@@ -91,9 +89,8 @@ def grouped(changes: Sequence[Change], before: Trace, after: Trace) -> Iterator[
         yield sizes.group(members, patterns)
 
 
-def grouped_by_place(changes: Sequence[Change], before: Trace, after: Trace) -> Iterator[Group]:
+def grouped_by_place(changes: Sequence[Change], sizes: Sizes) -> Iterator[Group]:
     """The same with whatever values: shapes that follow differ from stage to stage."""
-    sizes = _Sizes(before, after)
     alike: dict[tuple[str, str, str], list[Change]] = defaultdict(list)
     for change in changes:
         alike[pattern(change.layer, change.kind), change.attribute, change.kind].append(change)
@@ -112,41 +109,38 @@ def _rough_key(change: Change) -> Hashable:
     return change.kind, change.attribute, change.severity
 
 
-class _Sizes:
-    """How many layers, ops and tensors of a pattern, or of a class, there are in either trace."""
+class Sizes:
+    """How many layers, ops and tensors of a class, and of a pattern, there are in either trace."""
 
     def __init__(self, before: Trace, after: Trace) -> None:
-        self.patterns: Counter[str] = Counter()
-        self.kinds: Counter[str] = Counter()
-        for trace in (before, after):
-            patterns: Counter[str] = Counter()
-            kinds: Counter[str] = Counter()
-            for name, kind in _things(trace):
-                patterns[pattern(name, kind)] += 1
-                kinds[kind] += 1
-            self.patterns |= patterns
-            self.kinds |= kinds
+        self.names: tuple[dict[str, list[str]], ...] = tuple(_by_kind(trace) for trace in (before, after))
 
     def group(self, changes: list[Change], patterns: tuple[str, ...]) -> Group:
         """A group with the number that some changed layers are part of."""
-        number, of = len(changes), self.kinds[changes[0].kind]
-        if len(patterns) == 1 and (self.patterns[patterns[0]] == number or of != number):
-            return Group(tuple(changes), patterns[0], self.patterns[patterns[0]])
-        return Group(tuple(changes), "", of)
+        number, kind = len(changes), changes[0].kind
+        of = max(len(names[kind]) for names in self.names)
+        if len(patterns) > 1 or number == 1:
+            return Group(tuple(changes), "" if number > 1 else patterns[0], of)
+        place = max(sum(pattern(name, kind) == patterns[0] for name in names[kind]) for names in self.names)
+        if of == number and (place != number or patterns[0].endswith("*")):
+            return Group(tuple(changes), "", of)
+        return Group(tuple(changes), patterns[0], place)
 
 
-def _things(trace: Trace) -> Iterator[tuple[str, str]]:
+def _by_kind(trace: Trace) -> dict[str, list[str]]:
+    """The names of all layers, ops and tensors by class, function, and kind."""
+    found: dict[str, list[str]] = defaultdict(list)
     for module in trace.modules:
-        yield module.name, module.type
+        found[module.type].append(module.name)
     for call in trace.calls:
         if not isinstance(call, LayerCall):
-            yield call.id, call.function
-        elif call.number > 1:
-            yield call.id, ""
+            found[call.function].append(call.id)
     for tensor in trace.state:
-        yield tensor.name, tensor.kind
+        found[tensor.kind].append(tensor.name)
+    return found
 
 
+@lru_cache(maxsize=65536)
 def pattern(name: str, kind: str = "") -> str:
     """A name with ``*`` for the numbers of blocks: ``encoder.layers.*.norm1``, of which ``norm1`` keeps its own.
 

@@ -43,8 +43,8 @@ class Pairs:
         self.refs |= self.calls
         self.refs |= self._makers()
         self.gone = {call_id for call_id in before.by_id if call_id not in self.calls}
-        new = set(self.calls.values())
-        self.came = {call_id for call_id in after.by_id if call_id not in new}
+        self.kept = set(self.calls.values())
+        self.came = after.by_id.keys() - self.kept
 
     # -- calls -----------------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pytest_archcheck.drift.pairs import Pairs
 from pytest_archcheck.drift.severity import Change, Severity
-from pytest_archcheck.matching.compare import match
 from pytest_archcheck.records import LayerCall
 
 
@@ -17,6 +16,8 @@ def without_the_same_computation(pairs: Pairs, changes: list[Change]) -> list[Ch
     doubtful = [change for change in changes if change.severity == Severity.BEHAVIOUR]
     if not doubtful or any(_rules_it_out(pairs, change) for change in changes):
         return changes
+    from pytest_archcheck.matching.compare import match
+
     found = match(pairs.before, pairs.after)
     if found.mapping is None or any(pairs.state.new.get(old) != new for old, new in found.mapping.items()):
         return changes

@@ -7,15 +7,15 @@ import re
 from typing import NoReturn
 
 _TOKEN = re.compile(
-    r"""(?P<space>\s+)
-      | (?P<arrow>->)
+    r"""\s*(?:
+        (?P<arrow>->)
       | (?P<comment>\#\s.*$|\#$)
       | (?P<word>[\w.\-\#:+]+)
       | (?P<mark>[()\[\]{},=:])
       | (?P<ref>%(?:[\w.\-\#:+]+|"(?:[^"\\]|\\.)*")(?:@\d+)?)
       | (?P<string>"(?:[^"\\]|\\.)*")
       | (?P<symbol>`[^`]*`)
-    """,
+    )""",
     re.VERBOSE,
 )
 _INTEGER_DIGITS = 4000
@@ -39,10 +39,10 @@ class Tokens:
             if match.start() != end:
                 break
             end = match.end()
-            kind = match.lastgroup or ""
-            if kind not in ("space", "comment"):
+            kind = match.lastgroup
+            if kind != "comment" and kind is not None:
                 self.kinds.append(kind)
-                self.texts.append(match.group())
+                self.texts.append(match[kind])
         if end != len(line):
             fail(f"cannot read from column {end + 1}")
         self.kinds.append("end")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
 from pytest_archcheck.graph.depth import DepthExplanation
+from pytest_archcheck.reports.markdown import escaped, table
 
 _NAMES_SHOWN = 4
 
@@ -16,6 +19,27 @@ def render_depth(explanation: DepthExplanation, *, full: bool = True) -> str:
     if any("…" in line for line in lines):
         lines.append("  every name: pytest -vv")
     return "\n".join(lines)
+
+
+def markdown(explanation: DepthExplanation) -> str:
+    """The same as Markdown."""
+    counted = [(layer.name, str(layer.weight), layer.group, "") for layer in explanation.counted]
+    left_out = [(layer.name, "", "", layer.reason) for layer in explanation.left_out]
+    heading = f"### depth {explanation.depth} under {escaped(explanation.convention)}\n\n{escaped(explanation.rule)}"
+    return (
+        f"{heading}\n\n{table(('layer', 'counts', 'group', 'left out'), [*counted, *left_out], right=(1,))}"
+    )
+
+
+def as_data(explanation: DepthExplanation) -> dict[str, Any]:
+    """The same for programs."""
+    return {
+        "convention": explanation.convention,
+        "rule": explanation.rule,
+        "depth": explanation.depth,
+        "counted": [asdict(layer) for layer in explanation.counted],
+        "left_out": [asdict(layer) for layer in explanation.left_out],
+    }
 
 
 def _lines(explanation: DepthExplanation, full: bool) -> Iterator[str]:

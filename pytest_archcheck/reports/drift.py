@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pytest_archcheck.drift.groups import Group, grouped_by_place
+from pytest_archcheck.drift.groups import Group
 from pytest_archcheck.drift.severity import Severity
 from pytest_archcheck.drift.writer import spec_text
+from pytest_archcheck.reports.markdown import escaped, table
 from pytest_archcheck.traces import Trace
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ _CAUSES_SHOWN = 12
 _CONSEQUENCES_SHOWN = 5
 _COSMETIC_SHOWN = 3
 _LONGEST = 160
+_ROWS = 50
 
 
 def verdict(drift: Drift, name: str = "") -> str:
@@ -41,26 +43,67 @@ def _first(drift: Drift) -> str:
     return _cut(str(told or groups[0].first)) + (f" and {number} more" if number else "")
 
 
-def explain(drift: Drift, name: str = "", *, full: bool = False) -> str:
-    """The whole story; without ``full`` long lists are cut, and say so."""
-    return "\n".join(_lines(drift, name, full))
+def explain(drift: Drift, name: str = "", *, full: bool = False, hint: str = "") -> str:
+    """The whole story; without ``full`` long lists are cut, and say so; ``hint`` says how to see all."""
+    return "\n".join(_lines(drift, name, full, hint))
 
 
-def _lines(drift: Drift, name: str, full: bool) -> Iterator[str]:
+def markdown(drift: Drift, name: str = "") -> str:
+    """The same for a pull request: the verdict, a table of causes, the rest folded."""
+    parts = [f"### {escaped(verdict(drift, name))}"]
+    if drift.groups:
+        rows = ((str(group.first.severity), _cut(str(group))) for group in drift.groups[:_ROWS])
+        parts.append(table(("severity", "change"), rows))
+        if len(drift.groups) > _ROWS:
+            parts.append(f"… and {len(drift.groups) - _ROWS} more")
+    if drift.consequences:
+        lines = [f"- {escaped(_cut(str(group)))}" for group in drift.effects[:_ROWS]]
+        more = [f"- … and {len(drift.effects) - _ROWS} more"] if len(drift.effects) > _ROWS else []
+        title = f"<summary>what follows from it ({len(drift.consequences)})</summary>"
+        parts.append("\n".join(["<details>", title, "", *lines, *more, "", "</details>"]))
+    if drift:
+        parts.append("\n".join(f"- {escaped(line)}" for line in _totals(drift)))
+    return "\n\n".join(parts)
+
+
+def as_data(drift: Drift, name: str = "") -> dict[str, Any]:
+    """The same for programs: every change, and the numbers before and after."""
+    return {
+        "drift": bool(drift),
+        "severity": None if drift.severity is None else str(drift.severity),
+        "verdict": verdict(drift, name),
+        "changes": [
+            {
+                "layer": change.layer,
+                "attribute": change.attribute,
+                "before": change.before,
+                "after": change.after,
+                "severity": str(change.severity),
+                "cause": change.cause,
+                "kind": change.kind,
+            }
+            for change in (*drift.causes, *drift.consequences)
+        ],
+        "renamed_keys": drift.renamed_keys,
+        "before": {**totals(drift.before), "status": drift.before.status},
+        "after": {**totals(drift.after), "status": drift.after.status},
+    }
+
+
+def _lines(drift: Drift, name: str, full: bool, hint: str) -> Iterator[str]:
     yield verdict(drift, name)
     if drift:
         causes = [group for group in drift.groups if group.first.severity > Severity.COSMETIC]
         cosmetic = [group for group in drift.groups if group.first.severity == Severity.COSMETIC]
-        follows = list(grouped_by_place(drift.consequences, drift.before, drift.after))
-        yield from _section("what changed", causes, _CAUSES_SHOWN, full)
-        yield from _section("what follows from it", follows, _CONSEQUENCES_SHOWN, full)
-        yield from _section("cosmetic", cosmetic, _COSMETIC_SHOWN, full)
+        yield from _section("what changed", causes, _CAUSES_SHOWN, full, hint)
+        yield from _section("what follows from it", drift.effects, _CONSEQUENCES_SHOWN, full, hint)
+        yield from _section("cosmetic", cosmetic, _COSMETIC_SHOWN, full, hint)
         yield from _totals(drift)
     for section in drift.before.sections:
         yield f"not compared: section {section.title!r}, which this release does not know; it is kept"
 
 
-def _section(title: str, groups: Sequence[Group], shown: int, full: bool) -> Iterator[str]:
+def _section(title: str, groups: Sequence[Group], shown: int, full: bool, hint: str) -> Iterator[str]:
     if not groups:
         return
     yield f"{title} ({sum(len(group.changes) for group in groups)}):"
@@ -69,7 +112,7 @@ def _section(title: str, groups: Sequence[Group], shown: int, full: bool) -> Ite
         if full and len(group.changes) > 1:
             yield from (f"    {change}" for change in group.changes)
     if len(groups) > shown and not full:
-        yield f"  … and {sum(len(group.changes) for group in groups[shown:])} more (all with -vv)"
+        yield f"  … and {sum(len(group.changes) for group in groups[shown:])} more{hint}"
 
 
 def line(group: Group, *, full: bool = False) -> str:

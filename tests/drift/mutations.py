@@ -91,12 +91,12 @@ def stem_not_scaled(model):  # pytorch 31471
 
 @mutation(
     "mobilenet_v2",
-    "features.{7-10}.conv.2 out_channels 64 → 63 (4 of 67)  [breaking]",
-    "features.{8-11}.conv.0.0 out_channels 384 → 378 (4 of 99)  [breaking]",
-    "features.{11-13}.conv.2 out_channels 96 → 95 (3 of 67)  [breaking]",
-    "features.{12-14}.conv.0.0 out_channels 576 → 570 (3 of 99)  [breaking]",
-    "features.{14-16}.conv.2 out_channels 160 → 158 (3 of 67)  [breaking]",
-    "features.{15-17}.conv.0.0 out_channels 960 → 948 (3 of 99)  [breaking]",
+    "features.{7-10}.conv.2 out_channels 64 → 63 (4 of 17)  [breaking]",
+    "features.{8-11}.conv.0.0 out_channels 384 → 378 (4 of 33)  [breaking]",
+    "features.{11-13}.conv.2 out_channels 96 → 95 (3 of 17)  [breaking]",
+    "features.{12-14}.conv.0.0 out_channels 576 → 570 (3 of 33)  [breaking]",
+    "features.{14-16}.conv.2 out_channels 160 → 158 (3 of 17)  [breaking]",
+    "features.{15-17}.conv.0.0 out_channels 960 → 948 (3 of 33)  [breaking]",
     "features.17.conv.2 out_channels 320 → 317  [breaking]",
 )
 def width_not_rounded(model):  # vision 973
@@ -240,7 +240,7 @@ def momentum_of_tensorflow(model):
 
 @mutation(
     "transformer",
-    "in 3 of 3 layers.*: norm_first False → True  [behaviour]",
+    "in 3 of 3 TransformerEncoderLayer: norm_first False → True  [behaviour]",
 )
 def post_norm_became_pre_norm(model):  # gluon-nlp 1488
     for layer in model.layers:
@@ -455,7 +455,7 @@ def block_lost(model):
 
 @mutation(
     "ecaresnet50t",
-    "layer{1,4} blocks 3 → 2 (2)  [breaking]",
+    "layer{1,4} blocks 3 → 2  [breaking]",
     "layer2 blocks 4 → 2  [breaking]",
     "layer3 blocks 6 → 2  [breaking]",
 )

@@ -1,0 +1,154 @@
+"""The command ``archcheck``: what changed between two architectures, what one is, and why it is called 18 layers deep.
+
+Reading and comparing ``.arch`` files needs no torch. Exit status: 0, for ``diff`` 1 where something drifted, 2 for an
+error, which is told in one line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pytest_archcheck import __version__
+from pytest_archcheck.errors import ArchcheckError
+from pytest_archcheck.subjects import is_file, load, text_of
+
+DRIFTED, FAILED, INTERRUPTED = 1, 2, 130
+_SUBJECT = "module:callable, path/file.py:callable, or an .arch file"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except ArchcheckError as error:
+        print(f"archcheck: error: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, as in | head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="archcheck", description="Architecture of PyTorch models.")
+    parser.add_argument("--version", action="version", version=f"archcheck {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    diff = _command(
+        commands, "diff", "what changed from one architecture to another; exit status 1 if anything did"
+    )
+    diff.add_argument("before", metavar="BEFORE", help=_SUBJECT)
+    diff.add_argument("after", metavar="AFTER", help=_SUBJECT)
+    diff.add_argument("--full", action="store_true", help="cut no list")
+    diff.add_argument(
+        "--fail-on",
+        metavar="SEVERITIES",
+        help="exit with 1 for these only: breaking, behaviour, training, cost, cosmetic, with commas, or none",
+    )
+    diff.set_defaults(run=_diff)
+
+    show = _command(commands, "show", "the layers of a model, with shapes, parameters and MACs")
+    show.add_argument("model", metavar="MODEL", help=_SUBJECT)
+    show.set_defaults(run=_show)
+
+    explain = _command(commands, "explain", "how deep a model is under a convention, and what was counted")
+    explain.add_argument("model", metavar="MODEL", help=_SUBJECT)
+    explain.add_argument(
+        "--convention", default="paper", help="paper (the default), longest-path, weighted, …"
+    )
+    explain.set_defaults(run=_explain)
+    return parser
+
+
+def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=what, description=what)
+    command.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]SHAPE[:DTYPE[:HIGH]]",
+        help="what the model is called with: 1x3x224x224, input_ids=1x128:int64:30522; once for each input",
+    )
+    command.add_argument("--device", default="auto", help="auto (the default), meta, cpu, cuda, fake")
+    command.add_argument("--train", action="store_true", help="record in training mode")
+    form = command.add_mutually_exclusive_group()
+    form.add_argument("--json", dest="form", action="store_const", const="json", help="for programs")
+    form.add_argument(
+        "--markdown", dest="form", action="store_const", const="markdown", help="for a pull request"
+    )
+    if name == "show":
+        form.add_argument("--arch", dest="form", action="store_const", const="arch", help="the .arch text")
+    return command
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from pytest_archcheck.drift.compare import diff
+    from pytest_archcheck.drift.reader import read
+    from pytest_archcheck.drift.severity import Severity, severities_of
+    from pytest_archcheck.reports import drift as report
+
+    gc.disable()  # records of many small parts that live until the end: collecting takes a third of the time
+    failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
+    subjects = options.before, options.after
+    if all(map(is_file, subjects)):
+        known: dict[str, Any] = {}
+        before, after = (read(text_of(path), known) for path in subjects)
+    else:
+        before, after = (
+            load(
+                subject, () if is_file(subject) else options.input, device=options.device, train=options.train
+            )
+            for subject in subjects
+        )
+    drift = diff(before, after)
+    stems = {Path(subject).stem if is_file(subject) else "" for subject in subjects}
+    name = stems.pop().removeprefix("test_") if len(stems) == 1 else ""
+    if options.form == "json":
+        _print_json(report.as_data(drift, name))
+    elif options.form == "markdown":
+        print(report.markdown(drift, name))
+    else:
+        print(report.explain(drift, name, full=options.full, hint=" (all with --full)"))
+    return DRIFTED if drift.fails(failing) else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from pytest_archcheck.reports import layers as report
+
+    trace = load(options.model, options.input, device=options.device, train=options.train)
+    if options.form == "json":
+        _print_json(report.as_data(trace))
+    elif options.form == "markdown":
+        print(report.markdown(trace))
+    elif options.form == "arch":
+        sys.stdout.write(trace.to_text())
+    else:
+        report.print_table(trace)
+    return 0
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from pytest_archcheck.reports import depth as report
+
+    trace = load(options.model, options.input, device=options.device, train=options.train)
+    explanation = trace.explain_depth(options.convention)
+    if options.form == "json":
+        _print_json(report.as_data(explanation))
+    elif options.form == "markdown":
+        print(report.markdown(explanation))
+    else:
+        print(report.render_depth(explanation))
+    return 0
+
+
+def _print_json(data: Any) -> None:
+    print(json.dumps(data, indent=2, ensure_ascii=False))

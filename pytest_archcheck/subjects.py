@@ -1,0 +1,148 @@
+"""A model named on a command line: an ``.arch`` file, or something to be imported and recorded."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pytest_archcheck.errors import UsageError
+from pytest_archcheck.inputs import Spec, spec
+from pytest_archcheck.traces import Trace
+
+_INPUT = re.compile(
+    r"(?:(?P<name>[A-Za-z_]\w*)=)?(?P<shape>\d+(?:x\d+)*)(?::(?P<dtype>\w+)(?::(?P<high>\d+))?)?"
+)
+_FORMS = (
+    "module:callable, as in torchvision.models:resnet18, path/file.py:callable, or a file that ends in .arch"
+)
+
+
+def is_file(subject: str) -> bool:
+    """Whether a subject is a recorded text, which needs no torch."""
+    return subject.endswith(".arch")
+
+
+def read_file(path: str) -> Trace:
+    """The trace in an ``.arch`` file.
+
+    Raises:
+        UsageError: there is no such file, or it is no text.
+        FormatError: the file is not valid; the message names the line.
+    """
+    from pytest_archcheck.drift.reader import read
+
+    return read(text_of(path))
+
+
+def text_of(path: str) -> str:
+    """The content of an ``.arch`` file.
+
+    Raises:
+        UsageError: there is no such file, or it is no text.
+    """
+    try:
+        return Path(path).read_text("utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: byte {error.start} is not UTF-8; is it an .arch file?") from None
+
+
+def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bool = False) -> Trace:
+    """The trace of a subject: read from its file, or recorded with inputs like ``1x3x224x224``.
+
+    Raises:
+        UsageError: the subject or an input cannot be read, or there are no inputs to record with.
+        RecordingError: the model could not be built or run.
+        FormatError: the ``.arch`` file is not valid.
+    """
+    if is_file(subject):
+        if inputs:
+            raise UsageError(f"--input goes with a model to be recorded, and {subject} is a recorded one")
+        return read_file(subject)
+    _check_form(subject)
+    arguments, kwargs = parse_inputs(inputs)
+    if not inputs:
+        raise UsageError(f"{subject} has to be called with something; say with what: --input 1x3x224x224")
+    with _import_path(subject):
+        model = _named(subject)
+        from pytest_archcheck.recording import trace
+
+        return trace(model, arguments, kwargs=kwargs, device=device, train=train)
+
+
+def parse_inputs(texts: Sequence[str]) -> tuple[tuple[Spec, ...], dict[str, Spec]]:
+    """Positional and keyword inputs from ``1x3x224x224`` and ``input_ids=1x128:int64:30522``.
+
+    Raises:
+        UsageError: a text is no input, or a name stands twice.
+    """
+    positional: list[Spec] = []
+    named: dict[str, Spec] = {}
+    for text in texts:
+        match = _INPUT.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"--input {text}: expected a shape like 1x3x224x224, with a dtype 1x128:int64, with numbers below "
+                "a limit 1x128:int64:30522, and by name input_ids=1x128:int64"
+            )
+        high = None if match["high"] is None else int(match["high"])
+        value = spec(*map(int, match["shape"].split("x")), dtype=match["dtype"], high=high)
+        if match["name"] is None:
+            positional.append(value)
+        elif match["name"] in named:
+            raise UsageError(f"--input {text}: {match['name']} is given twice")
+        else:
+            named[match["name"]] = value
+    return tuple(positional), named
+
+
+@contextmanager
+def _import_path(subject: str) -> Iterator[None]:
+    """The folder of the file, or the present one, first on the import path."""
+    where = str(Path(subject.rpartition(":")[0]).resolve().parent) if ".py:" in subject else str(Path.cwd())
+    sys.path.insert(0, where)
+    try:
+        yield
+    finally:
+        sys.path.remove(where)
+
+
+def _check_form(subject: str) -> None:
+    source, colon, path = subject.rpartition(":")
+    if not (colon and source and path):
+        dotted, _, last = subject.rpartition(".")
+        hint = f"; did you mean {dotted}:{last}?" if dotted and "/" not in subject else ""
+        raise UsageError(f"{subject!r} is no model: write {_FORMS}{hint}")
+
+
+def _named(subject: str) -> Any:
+    """The model, or what builds it."""
+    source, _, path = subject.rpartition(":")
+    try:
+        found: Any = _import_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
+    except Exception as error:
+        raise UsageError(
+            f"{subject}: {source} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    for name in path.split("."):
+        if not hasattr(found, name):
+            raise UsageError(f"{subject}: {source} has no {path}")
+        found = getattr(found, name)
+    return found
+
+
+def _import_file(path: Path) -> Any:
+    spec_of_file = importlib.util.spec_from_file_location(path.stem, path)
+    if spec_of_file is None or spec_of_file.loader is None or not path.is_file():
+        raise FileNotFoundError("there is no such file")
+    module = importlib.util.module_from_spec(spec_of_file)
+    sys.modules.setdefault(path.stem, module)
+    spec_of_file.loader.exec_module(module)
+    return module
