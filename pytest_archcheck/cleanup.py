@@ -7,14 +7,13 @@ all other shards. What belongs to a module that is gone, on the other hand, syru
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 _KEY = "archcheck_incomplete"
-_FOLDERS = "archcheck_folders"
 _ORPHANS_SHOWN = 5
 
 
@@ -23,7 +22,6 @@ class CleanupGuard:
 
     def __init__(self) -> None:
         self.not_collected: list[str] = []
-        self.folders: set[str] = set()
         self.collected: set[str] = set()
         self.held_back = False
 
@@ -36,15 +34,12 @@ class CleanupGuard:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, None, None]:
         """Note every test before a plugin takes some away, as those do that run a shard."""
         self.collected = {item.nodeid for item in items}
-        self.folders = {str(item.path.parent) for item in items}
         return (yield)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
-        """Note what an xdist worker could not collect, and where it found tests."""
-        output = getattr(node, "workeroutput", {})
-        self.not_collected += output.get(_KEY, ())
-        self.folders |= set(output.get(_FOLDERS, ()))
+        """Note what an xdist worker could not collect."""
+        self.not_collected += getattr(node, "workeroutput", {}).get(_KEY, ())
 
     @pytest.hookimpl(wrapper=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> Generator[None, None, None]:
@@ -59,7 +54,6 @@ class CleanupGuard:
             self.held_back = True
         if hasattr(config, "workeroutput"):
             config.workeroutput[_KEY] = self.not_collected
-            config.workeroutput[_FOLDERS] = sorted(self.folders)
         return (yield)
 
     def pytest_terminal_summary(
@@ -69,8 +63,7 @@ class CleanupGuard:
         if self.held_back:
             terminalreporter.write_line("archcheck: not every test ran, so no unused snapshot was deleted")
         if config.getoption("update_snapshots", False):
-            shared = str(config.getini("arch_snapshot_dir"))
-            found = sorted(_orphans(config.rootpath, shared, map(Path, self.folders)))
+            found = sorted(_orphans(config.rootpath, str(config.getini("arch_snapshot_dir"))))
             for path in found[:_ORPHANS_SHOWN]:
                 terminalreporter.write_line(
                     f"archcheck: {path} belongs to no test module; delete it if it is yours"
@@ -81,17 +74,14 @@ class CleanupGuard:
                 )
 
 
-def _orphans(root: Path, shared: str, folders: Iterable[Path]) -> set[str]:
-    """Snapshots whose test module does not exist, relative to the project."""
-    if shared:
-        known = (
-            (path, root / path.parent.relative_to(root / shared)) for path in (root / shared).rglob("*.arch")
-        )
-    else:
-        known = (
-            (path, folder / path.parent.name)
-            for folder in folders
-            for path in folder.glob("__snapshots__/*/*.arch")
-        )
-    found = {path for path, module in known if not module.with_name(f"{module.name}.py").exists()}
-    return {str(path.relative_to(root)) if path.is_relative_to(root) else str(path) for path in found}
+def _orphans(root: Path, shared: str) -> list[str]:
+    """Snapshots in the project's one folder whose test module does not exist; beside the tests syrupy sees to them."""
+    if not shared:
+        return []
+    folder = root / shared
+    modules = ((path, root / path.parent.relative_to(folder)) for path in folder.rglob("*.arch"))
+    return [
+        str(path.relative_to(root))
+        for path, module in modules
+        if not module.with_name(f"{module.name}.py").exists()
+    ]

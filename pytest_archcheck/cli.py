@@ -17,7 +17,7 @@ from typing import Any
 
 from pytest_archcheck import __version__
 from pytest_archcheck.errors import ArchcheckError
-from pytest_archcheck.subjects import is_file, load, text_of
+from pytest_archcheck.subjects import is_file, load, read_file
 
 DRIFTED, FAILED, INTERRUPTED = 1, 2, 130
 _SUBJECT = "module:callable, path/file.py:callable, or an .arch file"
@@ -92,7 +92,6 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
 
 def _diff(options: argparse.Namespace) -> int:
     from pytest_archcheck.drift.compare import diff
-    from pytest_archcheck.drift.reader import read
     from pytest_archcheck.drift.severity import Severity, severities_of
     from pytest_archcheck.reports import drift as report
 
@@ -101,7 +100,7 @@ def _diff(options: argparse.Namespace) -> int:
     subjects = options.before, options.after
     if all(map(is_file, subjects)):
         known: dict[str, Any] = {}
-        before, after = (read(text_of(path), known) for path in subjects)
+        before, after = (read_file(path, known) for path in subjects)
     else:
         before, after = (
             load(

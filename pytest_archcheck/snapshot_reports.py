@@ -48,7 +48,9 @@ class SnapshotReports:
                 report.sections.append(("architecture drift", text))
             keep_snapshots(item)
         elif report.when == "call":
-            report.user_properties += [(_PROPERTY, verdict) for verdict in _tolerated(item)]
+            told = [(_PROPERTY, verdict) for verdict in _tolerated(item)]
+            item.user_properties += told  # JUnit takes them from the report of the teardown
+            report.user_properties += told
         return report
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

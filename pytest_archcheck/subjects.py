@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pytest_archcheck.errors import UsageError
+from pytest_archcheck.drift.reader import Known, read
+from pytest_archcheck.errors import FormatError, UsageError
 from pytest_archcheck.inputs import Spec, spec
 from pytest_archcheck.traces import Trace
 
@@ -28,30 +29,21 @@ def is_file(subject: str) -> bool:
     return subject.endswith(".arch")
 
 
-def read_file(path: str) -> Trace:
-    """The trace in an ``.arch`` file.
+def read_file(path: str, known: Known | None = None) -> Trace:
+    """The trace in an ``.arch`` file; ``known`` are lines of another file, see ``drift.reader``.
 
     Raises:
         UsageError: there is no such file, or it is no text.
-        FormatError: the file is not valid; the message names the line.
-    """
-    from pytest_archcheck.drift.reader import read
-
-    return read(text_of(path))
-
-
-def text_of(path: str) -> str:
-    """The content of an ``.arch`` file.
-
-    Raises:
-        UsageError: there is no such file, or it is no text.
+        FormatError: the file is not valid; the message names it and the line.
     """
     try:
-        return Path(path).read_text("utf-8")
+        return read(Path(path).read_text("utf-8"), known)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: byte {error.start} is not UTF-8; is it an .arch file?") from None
+    except FormatError as error:
+        raise FormatError(f"{path}: {error}") from None
 
 
 def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bool = False) -> Trace:

@@ -119,6 +119,10 @@ def _sparse_tensors(trace: Trace) -> set[str]:
     return held | {op.id for op in trace.ops if op.function.startswith(("to_sparse", "sparse_"))}
 
 
+_OF_ANOTHER_FORM = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""A formula meets arguments that it does not know, or a call from a text that was edited by hand."""
+
+
 def macs_of(call: Call) -> int | None:
     """The MACs of one call; ``None`` where they are not known, or are those of the calls inside it."""
     products = products_of(call)
@@ -131,7 +135,7 @@ def products_of(call: Call) -> tuple[Product, ...] | None:
     """The products inside one call; ``None`` where they are not known, or are those of the calls inside it."""
     try:
         products = _layer_products(call) if isinstance(call, LayerCall) else _op_products(call)
-    except (IndexError, ValueError):  # arguments of another form than the formula knows
+    except _OF_ANOTHER_FORM:
         return None
     if products and any(size < 0 for spec in (*call.inputs, *call.outputs) for size in spec.shape):
         return None  # ragged

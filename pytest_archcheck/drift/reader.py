@@ -210,7 +210,11 @@ class _Reader:
     def _complete(self, number: int, call: Call, own: dict[str, list[StateTensor]]) -> Call:
         """The call with the specs of its inputs and its own state."""
         self.number = number
-        inputs = self._specs(input_refs(call))
+        refs = list(input_refs(call))
+        for ref in refs:
+            if ref.name in self.calls and self.calls[ref.name][0] >= number:
+                fail(f"%{ref.name} is made in line {self.calls[ref.name][0]}, and taken before that")
+        inputs = self._specs(refs)
         if isinstance(call, Op):
             return Op(call.scope, call.function, call.number, call.args, call.kwargs, inputs, call.outputs)
         self._specs(call.sources or ())

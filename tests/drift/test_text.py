@@ -207,6 +207,7 @@ def test_a_small_text_is_valid():
         ("param fc.weight [2,3]\nend\n", "para", "line 6: expected a class after the layer's name: 'para'"),
         ("end\n", "end\nmodel Net() eval\n", "line 8: nothing may follow the line 'end'"),
         ("in:x [1,3]", "in:x [1,3]\nin:x [1,3]", "line 4: in:x stands twice"),
+        ("(%in:x)", "(%fc)", "line 4: %fc is made in line 4, and taken before that"),
         ("output", "fc ReLU()(%fc) -> [1,2]\noutput", "line 5: fc stands twice, first in line 4"),
         ("output", "fc#3 ReLU()(%fc) -> [1,2]\noutput", "line 5: fc#3 is call 3 of fc, expected call 2"),
         (

@@ -46,3 +46,18 @@ def in_subprocess(pytester, *args):
 def text_of(result):
     """Everything that a run printed."""
     return "\n".join(result.outlines + result.errlines)
+
+
+_RECORDED: dict[str, dict[str, str]] = {}
+
+
+def record_once(pytester, passed):
+    """Commit the snapshots of the present project: by a run of it, and where one was the same before, by copying."""
+    key = "".join(path.read_text("utf-8") for path in sorted(pytester.path.glob("*.py")))
+    if key not in _RECORDED:
+        in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=passed)
+        found = pytester.path.rglob("*.arch")
+        _RECORDED[key] = {str(path.relative_to(pytester.path)): path.read_text("utf-8") for path in found}
+    for name, text in _RECORDED[key].items():
+        (pytester.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (pytester.path / name).write_text(text, "utf-8")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torchvision
 
-from pytest_archcheck import UsageError, count, invariants, marks, trace
+from pytest_archcheck import Trace, UsageError, count, invariants, marks, trace
+from pytest_archcheck.drift.noise import NOISE
+from pytest_archcheck.drift.writer import FORMAT_VERSION
 from pytest_archcheck.records import Op, TensorSpec
 from tests.integration.test_conventions import CONFTEST
 from tests.models import recorded
@@ -17,17 +19,33 @@ STRUCTURE = (DOCS / "structure.md").read_text("utf-8")
 COSTS = (DOCS / "costs.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", ["structure.md", "costs.md"])
+@pytest.mark.parametrize("page", ["structure.md", "costs.md", "drift.md", "format.md"])
 def test_the_sessions_print_what_they_show(page):
     names = {"torchvision": torchvision, "trace": trace, "count": count, "t": recorded("resnet50")}
     text = (DOCS / page).read_text("utf-8")
+    if page == "drift.md":
+        exec(re.findall(r"```python\n(from .*?)```", text, re.DOTALL)[0], names)
     sessions = "\n".join(re.findall(r"```python\n(>>> .*?)```", text, re.DOTALL))
     examples = doctest.DocTestParser().get_doctest(sessions, names, page, None, 0)
 
     results = doctest.DocTestRunner().run(examples)
 
-    assert results.attempted >= 5
+    assert results.attempted >= 4
     assert results.failed == 0
+
+
+def test_the_text_of_the_format_is_one():
+    """It reads back to itself, and what it shows of costs is so."""
+    block = re.findall(r"```text\n(archcheck .*?)```", (DOCS / "format.md").read_text("utf-8"), re.DOTALL)[0]
+
+    assert Trace.from_text(block).to_text() == block
+    assert block.startswith(f"archcheck {FORMAT_VERSION}\n")
+
+
+def test_the_noise_that_the_page_tells_is_in_the_table():
+    text = (DOCS / "drift.md").read_text("utf-8")
+
+    assert text.count("| a table, [`drift/noise.py`]") + text.count("| the same |") == len(NOISE)
 
 
 def test_the_convention_of_the_example_is_the_one_that_is_tested():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.integration.support import IMPORTS, MODELS, in_subprocess, text_of
+from tests.integration.support import IMPORTS, MODELS, in_subprocess, record_once, text_of
 
 TEST = """
 import os
@@ -27,7 +27,7 @@ def project(pytester, monkeypatch):
     for name in ("WIDTH", "ACT", "BREAK"):
         monkeypatch.delenv(name, raising=False)
     pytester.makepyfile(models=MODELS, test_it=IMPORTS + TEST)
-    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=2)
+    record_once(pytester, passed=2)
     return pytester
 
 
@@ -168,7 +168,7 @@ def test_a_broken_file_is_one_error_with_its_line(project):
 
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*net: the snapshot cannot be read: line 3: cannot read from column 1: '<<<<<<< HEAD'"]
+        ["*net: the snapshot cannot be read: line 3: a merge conflict is not resolved; resolve it*"]
     )
 
 
@@ -223,3 +223,125 @@ def test_something_that_is_no_trace_is_told(pytester):
         "arch_snapshot compares a Trace and was given int; write assert arch_trace == arch_snapshot"
         in text_of(result)
     )
+
+
+SHARDS = {
+    "without a word": "",
+    "first of all": "@pytest.hookimpl(tryfirst=True)",
+    "last of all": "@pytest.hookimpl(trylast=True)",
+}
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("order", SHARDS)
+def test_a_shard_deletes_no_snapshot_of_another(project, order, workers):
+    """Plugins that run a part of the suite take the other tests away, at whatever time."""
+    before = committed(project)
+    project.makeconftest(
+        f"import pytest\n\n{SHARDS[order]}\ndef pytest_collection_modifyitems(items):\n    items[:] = items[:1]\n"
+    )
+
+    in_subprocess(project, "--snapshot-update", *workers).assert_outcomes(passed=1)
+
+    assert committed(project) == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-k", "narrow"],
+        ["test_it.py::test_net"],
+        ["--deselect", "test_it.py::test_net"],
+        ["-m", "arch_layers"],
+    ],
+    ids=" ".join,
+)
+def test_a_chosen_part_deletes_no_snapshot_of_the_rest(project, options):
+    before = committed(project)
+
+    in_subprocess(project, "--snapshot-update", *options)
+
+    assert committed(project) == before
+
+
+def test_the_last_failed_ones_delete_no_snapshot_of_the_rest(project, monkeypatch):
+    before = committed(project)
+    cache = ("-o", "cache_dir=cache", "-p", "cacheprovider")
+    monkeypatch.setenv("ACT", "GELU")
+    project.runpytest_subprocess(*cache).assert_outcomes(passed=1, failed=1)
+
+    project.runpytest_subprocess("--lf", "--snapshot-update", *cache).assert_outcomes(passed=1)
+
+    after = committed(project)
+    assert set(after) == set(before)
+    assert after["test_narrow.arch"] == before["test_narrow.arch"]
+    assert after["test_net.arch"] != before["test_net.arch"]
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_files_of_a_module_that_is_gone_are_named_and_kept(pytester, workers):
+    """In one folder for the project, where nobody else ever looks at them; beside the tests syrupy cleans up."""
+    pytester.makeini("[pytest]\narch_snapshot_dir = arch\n")
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + TEST, test_gone=SECOND)
+    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=3)
+    orphan = "arch/test_gone/test_other.arch"
+    assert (pytester.path / orphan).is_file()
+    (pytester.path / "test_gone.py").unlink()
+
+    result = in_subprocess(pytester, "--snapshot-update", *workers)
+
+    result.stdout.fnmatch_lines([f"archcheck: {orphan} belongs to no test module; delete it if it is yours"])
+    assert (pytester.path / orphan).is_file()
+
+
+def test_a_section_of_a_later_release_is_kept_and_told(project, monkeypatch):
+    """Also on an update by a release that does not know it."""
+    path = project.path / "__snapshots__/test_it/test_net.arch"
+    section = "section gradients\n  conv.weight 0.5\n\n  head.bias 0.25\nend\n"
+    path.write_text(path.read_text("utf-8").replace("end\n", section), "utf-8")
+    in_subprocess(project).assert_outcomes(passed=2)
+
+    monkeypatch.setenv("ACT", "GELU")
+    result = in_subprocess(project)
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        ["not compared: section 'gradients', which this release does not know; it is kept"]
+    )
+
+    in_subprocess(project, "--snapshot-update").assert_outcomes(passed=2)
+    assert path.read_text("utf-8").endswith(section)
+    assert " GELU()" in path.read_text("utf-8")
+
+
+DEEP = """
+import os
+from torch import nn
+from pytest_archcheck import arch
+
+def chain():
+    eps = float(os.environ.get("EPS", "1e-5"))
+    pairs = [nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8, eps=eps)) for _ in range(499)]
+    return nn.Sequential(*pairs, nn.Linear(8, 8, bias=eps == 1e-5), nn.ReLU() if eps == 1e-5 else nn.GELU())
+
+@arch(chain, inputs=(1, 8))
+def test_deep(arch_trace, arch_snapshot):
+    assert arch_trace == arch_snapshot
+"""
+
+
+def test_a_thousand_layers_are_told_in_a_few_lines(pytester, monkeypatch):
+    """The failure takes under 40 lines; with ``-vv`` it has every change."""
+    pytester.makepyfile(test_it=DEEP)
+    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=1)
+    monkeypatch.setenv("EPS", "1e-6")
+
+    result = in_subprocess(pytester)
+    result.assert_outcomes(failed=1)
+    start = next(at for at, line in enumerate(result.outlines) if "= FAILURES =" in line)
+    end = next(at for at, line in enumerate(result.outlines) if "- snapshot report summary -" in line)
+    assert end - start < 40
+    result.stdout.fnmatch_lines(["E *assert deep drifted: 499 bias True → False and 500 more · breaking"])
+    result.stdout.fnmatch_lines(["  in 499 of 499 LayerNorm: eps 1e-05 → 1e-06  [[]behaviour[]]"])
+
+    lines = in_subprocess(pytester, "-vv").outlines
+    assert all(f"    {n}.1 eps 1e-05 → 1e-06" in lines for n in range(499))
