@@ -1,10 +1,10 @@
 """Which changes of architecture each tool sees, which it names, and where it raises a false alarm: one run, all tools.
 
-The changes are those of the tests: ``tests/drift/mutations.py`` and ``tests/drift/refactorings.py``, on real models. A tool
-*sees* a mutation if what it says of the model before and after differs. It *names* it if what differs holds the name of
-a layer that changed: the whole name, or for a repr and a table, whose lines have no whole names, its last part. What it sees of a
-refactoring is a false alarm; of ours only what is above cosmetic. Run: ``python bench/drift.py [mutation …]``; it
-writes ``bench/drift.md`` if no mutation is given.
+The changes are those of the tests: ``tests/drift/mutations.py`` and ``tests/drift/refactorings.py``, on real models. A
+tool *sees* a mutation if what it says of the model before and after differs. It *names* it if what differs holds the
+name of a layer that changed: the whole name, or for a repr and a table, whose lines have no whole names, its last
+part. What it sees of a refactoring is a false alarm; of ours only what is above cosmetic. Run: ``python bench/drift.py
+[mutation …]``; it writes ``bench/drift.md`` if no mutation is given.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
 sys.path.insert(0, str(Path(__file__).parents[1]))
-warnings.simplefilter("ignore")
-logging.disable(logging.WARNING)
 
 import torch
 import torchinfo
@@ -55,7 +52,11 @@ def real(model: nn.Module, subject: Subject) -> nn.Module:
 
 def arguments(subject: Subject) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """What a model is called with, as tensors."""
-    inputs = subject.inputs if isinstance(subject.inputs, tuple) and not is_shape(subject.inputs) else (subject.inputs,)
+    inputs = (
+        subject.inputs
+        if isinstance(subject.inputs, tuple) and not is_shape(subject.inputs)
+        else (subject.inputs,)
+    )
     return tuple(map(_tensor, inputs)), {key: _tensor(value) for key, value in (subject.kwargs or {}).items()}
 
 
@@ -71,9 +72,13 @@ def _tensor(stated: Any) -> torch.Tensor:
 
 
 def ours(name: str, before: nn.Module, after: nn.Module) -> str:
-    """This project."""
+    """What pytest-archcheck says."""
     drift = diff(recorded_as(name, before), recorded_as(name, after))
-    return "" if drift.severity is None or drift.severity == Severity.COSMETIC else "\n".join(map(str, drift.causes))
+    return (
+        ""
+        if drift.severity is None or drift.severity == Severity.COSMETIC
+        else "\n".join(map(str, drift.causes))
+    )
 
 
 def torchlens_hash(name: str, before: nn.Module, after: nn.Module) -> str:
@@ -113,7 +118,7 @@ def repr_text(name: str, before: nn.Module, after: nn.Module) -> str:
 
 
 def torchinfo_text(name: str, before: nn.Module, after: nn.Module) -> str:
-    """torchinfo's table with all columns, to any depth."""
+    """The table of torchinfo with all columns, to any depth."""
     texts = []
     for model in (before, after):
         args, kwargs = arguments(SUBJECTS[name])
@@ -202,6 +207,9 @@ def table(entries: list[Any]) -> tuple[list[str], dict[str, list[str]]]:
 
 def main(chosen: list[str]) -> None:
     """Print the page."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
     mutations = [entry for entry in MUTATIONS if not chosen or entry.name in chosen]
     refactorings = [entry for entry in REFACTORINGS if not chosen or entry.name in chosen]
     seen, by_tool = table(mutations)
@@ -219,7 +227,8 @@ def main(chosen: list[str]) -> None:
         alarm = sum(v in ("sees", "names") for v in false[tool])
         errors = [sum(v.startswith("error") for v in side[tool]) for side in (by_tool, false)]
         page.append(
-            f"| {tool} | {sees} of {len(mutations)} | {names} | {errors[0]} | {alarm} of {len(refactorings)} | {errors[1]} |"
+            f"| {tool} | {sees} of {len(mutations)} | {names} | {errors[0]} "
+            f"| {alarm} of {len(refactorings)} | {errors[1]} |"
         )
     page += ["\n## Mutations\n", head, *seen, "\n## Refactorings\n", head, *alarms, ""]
     print("\n".join(page))

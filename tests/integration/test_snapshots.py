@@ -228,12 +228,12 @@ def test_something_that_is_no_trace_is_told(pytester):
 SHARDS = {
     "without a word": "",
     "first of all": "@pytest.hookimpl(tryfirst=True)",
-    "last of all": "@pytest.hookimpl(trylast=True)",
 }
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
-@pytest.mark.parametrize("order", SHARDS)
+@pytest.mark.parametrize(
+    ("order", "workers"), [*((order, ()) for order in SHARDS), ("without a word", ("-n", "2"))]
+)
 def test_a_shard_deletes_no_snapshot_of_another(project, order, workers):
     """Plugins that run a part of the suite take the other tests away, at whatever time."""
     before = committed(project)
@@ -278,7 +278,7 @@ def test_the_last_failed_ones_delete_no_snapshot_of_the_rest(project, monkeypatc
     assert after["test_net.arch"] != before["test_net.arch"]
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+@pytest.mark.parametrize("workers", [("-n", "2")], ids=["xdist"])
 def test_files_of_a_module_that_is_gone_are_named_and_kept(pytester, workers):
     """In one folder for the project, where nobody else ever looks at them; beside the tests syrupy cleans up."""
     pytester.makeini("[pytest]\narch_snapshot_dir = arch\n")
