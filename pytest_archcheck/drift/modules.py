@@ -21,7 +21,7 @@ from pytest_archcheck.drift.trees import Node, tree_of
 from pytest_archcheck.traces import Trace
 
 _Pair = tuple[Node, Node]
-_ALIKE = 0.5
+_ALIKE, _NEARLY_ALL = 0.5, 0.9
 """From this share of common children on, two modules are taken for the same under another class."""
 
 
@@ -85,9 +85,12 @@ def _unwrapped(old: Node, new: Node) -> _Pair:
         outer = max(
             ((_likeness(child, new), child) for child in old.children.values()), default=None, key=_first
         )
-        if inner and inner[0] >= _ALIKE and (not outer or inner[0] >= outer[0]):
+        needed = (
+            _ALIKE if here == 0 else _NEARLY_ALL
+        )  # some children stayed: others moved into one beside them
+        if inner and inner[0] >= needed and (not outer or inner[0] >= outer[0]):
             new = inner[1]
-        elif outer and outer[0] >= _ALIKE:
+        elif outer and outer[0] >= needed:
             old = outer[1]
         else:
             return old, new
@@ -169,7 +172,8 @@ def _renamed(old: list[Node], new: list[Node]) -> list[_Pair]:
                 pairs.append((node, there[alike(node)].pop()))
                 taken |= {id(pairs[-1][0]), id(pairs[-1][1])}
     rest = [_only([node for node in side if id(node) not in taken]) for side in (old, new)]
-    return pairs + [(rest[0][cls], rest[1][cls]) for cls in rest[0] if cls in rest[1]]
+    alone = [(rest[0][cls], rest[1][cls]) for cls in rest[0] if cls in rest[1]]
+    return pairs + [pair for pair in alone if _likeness(*pair) >= _ALIKE]
 
 
 def _exact(node: Node) -> Hashable:
