@@ -108,6 +108,8 @@ def _likeness(old: Node, new: Node) -> float:
         return _ALIKE if old.type == new.type else 0.0
     if old.shape == new.shape:
         return 0.9
+    if not (old.children and new.children):
+        return 0.0
     common = sum(
         _is_alike(old.children[key], child) for key, child in new.children.items() if key in old.children
     )

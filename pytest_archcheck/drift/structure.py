@@ -33,6 +33,8 @@ class Structure:
         """Calls that came or went with their module."""
         self.replaced = {new for old, new in self.names.new.items() if self._is_replaced(old, new)}
         """Modules, by their name after, that only one of the traces looks into."""
+        self.uneven: dict[str, bool] = {}
+        """Whether something came or went in a container."""
         self.shifts: dict[str, Severity] = {}
         """Containers in which something came or went, with what it matters that the others have new numbers."""
 
@@ -83,11 +85,12 @@ class Structure:
         numbered = first.key.isdecimal() and second.key.isdecimal()
         if not numbered or self.names.new.get(above[0]) != above[1]:
             return None
-        beside = [(0, self.names.before[above[0]]), (1, self.names.after[above[1]])]
-        others = any(
-            child.name in self.lone[side] for side, node in beside for child in node.children.values()
-        )
-        return above[1] if others else None
+        if above[1] not in self.uneven:
+            beside = [(0, self.names.before[above[0]]), (1, self.names.after[above[1]])]
+            self.uneven[above[1]] = any(
+                child.name in self.lone[side] for side, node in beside for child in node.children.values()
+            )
+        return above[1] if self.uneven[above[1]] else None
 
     def _follows(self, old: str, new: str) -> bool:
         """Whether the module above was renamed, and this one only with it."""
