@@ -11,13 +11,14 @@ import gc
 import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pytest_archcheck import __version__
-from pytest_archcheck.errors import ArchcheckError
-from pytest_archcheck.subjects import is_file, load, read_file
+from pytest_archcheck.errors import ArchcheckError, UsageError
+from pytest_archcheck.subjects import is_absent, is_file, load, read_file
 
 DRIFTED, FAILED, INTERRUPTED = 1, 2, 130
 _SUBJECT = "module:callable, path/file.py:callable, or an .arch file"
@@ -25,9 +26,13 @@ _SUBJECT = "module:callable, path/file.py:callable, or an .arch file"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")  # an arrow where the terminal has none
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options))
+        status = int(options.run(options))
+        sys.stdout.flush()
+        return status
     except ArchcheckError as error:
         print(f"archcheck: error: {error}", file=sys.stderr)
         return FAILED
@@ -36,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader, as in | head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception:  # 1 says that something drifted
+        traceback.print_exc()
+        return FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -98,7 +106,12 @@ def _diff(options: argparse.Namespace) -> int:
     gc.disable()  # records of many small parts that live until the end: collecting takes a third of the time
     failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
     subjects = options.before, options.after
+    if any(map(is_absent, subjects)):
+        print(f"{subjects[0]}: gone" if is_absent(subjects[1]) else f"{subjects[1]}: new")
+        return DRIFTED
     if all(map(is_file, subjects)):
+        if options.input:
+            raise UsageError("--input goes with a model to be recorded, and both are recorded ones")
         known: dict[str, Any] = {}
         before, after = (read_file(path, known) for path in subjects)
     else:

@@ -39,7 +39,11 @@ class SnapshotReports:
         report = yield
         if not isinstance(item, pytest.Function) or "arch_snapshot" not in item.fixturenames:
             return report
-        if report.failed:
+        if report.skipped:
+            from pytest_archcheck.snapshots import keep_snapshots
+
+            keep_snapshots(item)
+        elif report.failed:
             from pytest_archcheck.snapshots import explain_mismatch, keep_snapshots
 
             full = item.config.get_verbosity() >= 2
@@ -57,7 +61,8 @@ class SnapshotReports:
         """Drift that did not fail is told all the same."""
         told = [
             str(value)
-            for report in terminalreporter.getreports("passed")
+            for outcome in ("passed", "xpassed")
+            for report in terminalreporter.getreports(outcome)
             for name, value in report.user_properties
             if name == _PROPERTY
         ]

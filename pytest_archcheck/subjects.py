@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,12 @@ _FORMS = (
 
 def is_file(subject: str) -> bool:
     """Whether a subject is a recorded text, which needs no torch."""
-    return subject.endswith(".arch")
+    return subject.endswith(".arch") or is_absent(subject)
+
+
+def is_absent(subject: str) -> bool:
+    """Whether a subject stands for no file at all, as git says it of a file that came or went."""
+    return subject == os.devnull
 
 
 def read_file(path: str, known: Known | None = None) -> Trace:
@@ -58,15 +64,22 @@ def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bo
         if inputs:
             raise UsageError(f"--input goes with a model to be recorded, and {subject} is a recorded one")
         return read_file(subject)
+    subject = subject.replace("::", ":")
     _check_form(subject)
     arguments, kwargs = parse_inputs(inputs)
     if not inputs:
         raise UsageError(f"{subject} has to be called with something; say with what: --input 1x3x224x224")
-    with _import_path(subject):
-        model = _named(subject)
-        from pytest_archcheck.recording import trace
+    # what the model prints is not what was asked for
+    with _import_path(subject), redirect_stdout(sys.stderr):
+        try:
+            model = _named(subject)
+            from pytest_archcheck.recording import trace
 
-        return trace(model, arguments, kwargs=kwargs, device=device, train=train)
+            return trace(model, arguments, kwargs=kwargs, device=device, train=train)
+        except SystemExit as error:
+            raise UsageError(
+                f"{subject}: sys.exit({error.code!r}) was called while it was imported or run"
+            ) from None
 
 
 def parse_inputs(texts: Sequence[str]) -> tuple[tuple[Spec, ...], dict[str, Spec]]:
@@ -97,20 +110,29 @@ def parse_inputs(texts: Sequence[str]) -> tuple[tuple[Spec, ...], dict[str, Spec
 
 @contextmanager
 def _import_path(subject: str) -> Iterator[None]:
-    """The folder of the file, or the present one, first on the import path."""
+    """The folder of the file, or the present one, first on the import path, and nothing kept of what came from there.
+
+    Two trees of one project hold modules of the same names.
+    """
+    known = set(sys.modules)
     where = str(Path(subject.rpartition(":")[0]).resolve().parent) if ".py:" in subject else str(Path.cwd())
     sys.path.insert(0, where)
     try:
         yield
     finally:
         sys.path.remove(where)
+        for name in set(sys.modules) - known:
+            file = getattr(sys.modules[name], "__file__", None)
+            if file and Path(file).is_relative_to(where) and "site-packages" not in file:
+                del sys.modules[name]
 
 
 def _check_form(subject: str) -> None:
     source, colon, path = subject.rpartition(":")
     if not (colon and source and path):
         dotted, _, last = subject.rpartition(".")
-        hint = f"; did you mean {dotted}:{last}?" if dotted and "/" not in subject else ""
+        is_path = "/" in subject or last.lower() in ("py", "arch") or colon
+        hint = f"; did you mean {dotted}:{last}?" if dotted and not is_path else ""
         raise UsageError(f"{subject!r} is no model: write {_FORMS}{hint}")
 
 
@@ -120,8 +142,10 @@ def _named(subject: str) -> Any:
     try:
         found: Any = _import_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
     except Exception as error:
+        dotted = source.removesuffix(".py").replace("/", ".")
+        hint = f"; write it as {dotted}:{path}" if "relative import" in str(error) else ""
         raise UsageError(
-            f"{subject}: {source} cannot be imported: {type(error).__name__}: {error}"
+            f"{subject}: {source} cannot be imported: {type(error).__name__}: {error}{hint}"
         ) from error
     for name in path.split("."):
         if not hasattr(found, name):

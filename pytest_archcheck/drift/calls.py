@@ -12,6 +12,8 @@ from pytest_archcheck.drift.severity import (
     Change,
     Severity,
     argument_severity,
+    drops,
+    is_random,
     kind_of,
     presence_severity,
 )
@@ -94,11 +96,16 @@ class Calls:
 
     def _weight(self, call: Call, side: int) -> Severity:
         """What a call that only one side has matters; one that nothing is computed from costs only."""
-        severity = presence_severity(call)
+        training = (self.pairs.before, self.pairs.after)[side].training
+        severity = presence_severity(call, training)
         if severity != Severity.BEHAVIOUR or call.id not in self.dead_ends[side]:
             return severity
-        keeps = any(ref.name.startswith(("buffer:", "const:", "opaque:")) for ref in input_refs(call))
-        return Severity.BEHAVIOUR if keeps else Severity.COST
+        if any(ref.name.startswith(("buffer:", "const:", "opaque:")) for ref in input_refs(call)):
+            return Severity.BEHAVIOUR  # it may write to what it takes
+        if not training:
+            return Severity.COST
+        writes = isinstance(call, LayerCall) and any(tensor.kind == "buffer" for tensor in call.state)
+        return Severity.BEHAVIOUR if writes else Severity.TRAINING  # a loss that the model keeps
 
     # -- a call that both sides have -------------------------------------------------------------------
 
@@ -107,10 +114,8 @@ class Calls:
             return
         if isinstance(old, LayerCall) and isinstance(new, LayerCall) and not (old.atomic or new.atomic):
             return  # told by what it calls
-        if kind_of(old) != kind_of(new) and not (isinstance(old, LayerCall) and isinstance(new, LayerCall)):
-            own = list(self._replaced(old, new))
-        else:
-            own = list(self._arguments(old, new))
+        compared = self._replaced if self._is_another(old, new) else self._arguments
+        own = list(compared(old, new))
         yield from own
         shapes = _shapes(old.outputs), _shapes(new.outputs)
         if shapes[0] != shapes[1]:
@@ -122,6 +127,12 @@ class Calls:
             yield Change(
                 new.id, "output", shapes[0], shapes[1], Severity.BEHAVIOUR, not has_reason, kind_of(new)
             )
+
+    def _is_another(self, old: Call, new: Call) -> bool:
+        """Whether a call is not that of the same module, or of the same function."""
+        if isinstance(old, LayerCall) and isinstance(new, LayerCall):
+            return self.pairs.modules.new.get(old.module.name) != new.module.name
+        return kind_of(old) != kind_of(new)
 
     def _replaced(self, old: Call, new: Call) -> Iterator[Change]:
         """A call in another's place: of another function, or the same one spelled otherwise."""
@@ -137,8 +148,19 @@ class Calls:
         ]
         differing = [(key, a, b) for key, a, b in found if a != b]
         for key, a, b in differing:
-            yield Change(new.id, key, a, b, argument_severity(new, key), kind=kind)
-        if not differing:
+            severity = argument_severity(new, key, self.pairs.after.training)
+            yield Change(new.id, key, a, b, severity, kind=kind)
+        if is_random(old) and is_random(new):
+            modes = drops(old, self.pairs.before.training), drops(new, self.pairs.after.training)
+            if modes[0] != modes[1]:
+                yield Change(new.id, "drops", str(modes[0]), str(modes[1]), Severity.BEHAVIOUR, kind=kind)
+        tensors = [{role: ref for role, ref in side.tensors if _is_state(ref)} for side in (first, second)]
+        for role in tensors[0].keys() & tensors[1].keys():
+            if not self.pairs.same(tensors[0][role], tensors[1][role]):
+                yield Change(
+                    new.id, role, tensors[0][role].name, tensors[1][role].name, Severity.BEHAVIOUR, kind=kind
+                )
+        if not differing and kind_of(old) != kind:
             yield Change(new.id, "call", kind_of(old), kind, Severity.COSMETIC, kind=kind)
 
     def _arguments(self, old: Call, new: Call) -> Iterator[Change]:
@@ -157,18 +179,18 @@ class Calls:
             if same:
                 yield Change(new.id, key, states[0], states[1], Severity.COSMETIC, kind=kind)
             else:
-                severity = argument_severity(new, key)
+                severity = argument_severity(new, key, self.pairs.after.training)
                 through = self._through(first.get(key), second.get(key))
                 if through is not None:
-                    passed = [self._passed_weight(call) for call in through]
-                    severity = max(passed, default=Severity.COSMETIC)
+                    severity = self.weight_of(through)
                 yield Change(new.id, key, states[0], states[1], severity, through is None, kind)
 
     def _is_respelled(self, old: Call, new: Call) -> bool:
         """Whether the arguments say the same in other words, as operands of a sum in another order."""
         refs = [[(self.pairs.refs.get(r.name, r.name), r.index) for r in input_refs(old)]]
         refs.append([(r.name, r.index) for r in input_refs(new)])
-        if kind_of(new) in COMMUTATIVE and len(old.args) == len(refs[0]):
+        plain = not (old.kwargs or new.kwargs) and len(old.args) == len(refs[0])
+        if kind_of(new) in COMMUTATIVE and plain:
             refs = [sorted(side) for side in refs]
         if refs[0] != refs[1]:
             return False
@@ -200,9 +222,17 @@ class Calls:
         known = self.pairs.gone | self.pairs.came
         return sorted(extra) if extra and all(name in known for name in extra) else None
 
-    def _passed_weight(self, call_id: str) -> Severity:
-        trace = self.pairs.after if call_id in self.pairs.came else self.pairs.before
-        return presence_severity(trace.by_id[call_id])
+    def weight_of(self, calls: list[str]) -> Severity:
+        """The most that calls matter which came or went between two that stayed."""
+        weights = []
+        for call in calls:
+            trace = self.pairs.after if call in self.pairs.came else self.pairs.before
+            weights.append(presence_severity(trace.by_id[call], trace.training))
+        return max(weights, default=Severity.COSMETIC)
+
+
+def _is_state(ref: Ref) -> bool:
+    return ref.name.startswith(("param:", "buffer:"))
 
 
 def _gone_after(calls: tuple[Call, ...], paired: Mapping[str, str]) -> dict[str, list[Call]]:

@@ -78,8 +78,8 @@ def _orders(pairs: Pairs, changes: list[Change]) -> list[Change]:
     found = list(changes)
     added = []
     for place, effects in _by_place(pairs, changes, _is_rewired).items():
-        if len(effects) < 2:
-            continue
+        if len({changes[at].layer for at in effects}) < 2:
+            continue  # operands of one call exchanged
         before = _sequence(pairs.before, pairs.modules.old[place], pairs.calls)
         after = _sequence(pairs.after, place, {call: call for call in pairs.calls.values()})
         if before != after and Counter(before) == Counter(after):
@@ -94,7 +94,7 @@ def _calls(pairs: Pairs, changes: list[Change]) -> list[Change]:
     """Much of a forward rewritten."""
     found = list(changes)
     added = []
-    places = _by_place(pairs, changes, lambda change: change.attribute == "call" and ":" in change.layer)
+    places = _by_place(pairs, changes, _came_or_went)
     for place, effects in places.items():
         if len(effects) < _MANY:
             continue
@@ -131,6 +131,10 @@ def _place(pairs: Pairs, change: Change) -> str | None:
     place = call.scope if isinstance(call, Op) else lineage(call.module.name)[-2]
     known = pairs.modules.old if names is None else names
     return None if place not in known else place if names is None else names[place]
+
+
+def _came_or_went(change: Change) -> bool:
+    return change.attribute == "call" and ":" in change.layer and ABSENT in (change.before, change.after)
 
 
 def _is_rewired(change: Change) -> bool:

@@ -35,10 +35,15 @@ class _Comparison:
         inputs = [*self._mode(), *self._leaves(0)]
         tree = list(self.structure.changes())
         touched = {c.layer for c in tree if c.cause and c.severity > Severity.COSMETIC}
-        calls = list(Calls(self.pairs, self.structure).changes(touched))
-        found = [*inputs, *tree, *calls]
-        state = self._state(found)
-        return [*found, *state, *self._leaves(1, [*found, *state]), *self._sources()]
+        calls = Calls(self.pairs, self.structure)
+        found = [*inputs, *tree, *calls.changes(touched)]
+        found += self._state(found)
+        outputs = [*self._leaves(1, found), *self._sources(calls)]
+        if any(change.severity == Severity.BREAKING and not change.cause for change in outputs):
+            causes = [at for at, change in enumerate(found) if change.cause]
+            at = max(causes, key=lambda at: (found[at].layer.startswith("in:"), found[at].severity))
+            found[at] = found[at].rated(Severity.BREAKING)
+        return found + outputs
 
     def _mode(self) -> Iterator[Change]:
         if self.before.training != self.after.training:
@@ -76,7 +81,7 @@ class _Comparison:
                 rated = Severity.COSMETIC if takes_any else Severity.BREAKING
                 yield Change(name, "name", old.path, new.path, rated)
 
-    def _sources(self) -> Iterator[Change]:
+    def _sources(self, calls: Calls) -> Iterator[Change]:
         """Outputs that another call makes; callers break where the model returns the same in another order."""
         made = [
             {(out.source.name, out.source.index) for out in trace.outputs}
@@ -86,10 +91,12 @@ class _Comparison:
         for old, new in zip(self.before.outputs, self.after.outputs, strict=False):
             if self.pairs.same(old.source, new.source):
                 continue
-            cause = not self.pairs.between(old.source, new.source)
-            severity = Severity.BREAKING if cause and translated == made[1] else Severity.BEHAVIOUR
+            through = self.pairs.between(old.source, new.source)
+            severity = Severity.BREAKING if translated == made[1] else Severity.BEHAVIOUR
+            if through:
+                severity = calls.weight_of(through)
             states = [value_text(source).replace("%", "") for source in (old.source, new.source)]
-            yield Change(f"output {new.path}".strip(), "source", states[0], states[1], severity, cause)
+            yield Change(f"output {new.path}".strip(), "source", states[0], states[1], severity, not through)
 
     # -- state -----------------------------------------------------------------------------------------
 

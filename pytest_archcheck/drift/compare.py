@@ -30,7 +30,7 @@ def diff(before: Trace, after: Trace) -> Drift:
     pairs = Pairs(before, after)
     changes = without_noise(find_changes(pairs))
     if not changes and before != after:
-        changes = [_first_other_line(before, after)]
+        changes = [_order(before, after)]
     return Drift(before, after, tuple(changes), pairs.state.new)
 
 
@@ -102,8 +102,16 @@ class Drift:
         return explain(self)
 
 
-def _first_other_line(before: Trace, after: Trace) -> Change:
-    """For records that differ in nothing but their order."""
-    lines = zip_longest(before.record_text.splitlines(), after.record_text.splitlines(), fillvalue="")
-    number, (old, new) = next((n, pair) for n, pair in enumerate(lines, 1) if pair[0] != pair[1])
-    return Change(f"line {number}", "order", old, new, Severity.COSMETIC)
+def _order(before: Trace, after: Trace) -> Change:
+    """For records whose lines are the same in another order, or that differ in what no rule has a word for."""
+    lines = [trace.record_text.splitlines() for trace in (before, after)]
+    if sorted(lines[0]) == sorted(lines[1]):
+        names = [[tensor.name for tensor in trace.state] for trace in (before, after)]
+        what = "order of execution" if names[0] == names[1] else "order of its tensors"
+        old, new = names if names[0] != names[1] else ([call.id for call in t.calls] for t in (before, after))
+        first, second = next((pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]), ("", ""))
+        return Change("the model", what, first, second, Severity.COSMETIC)
+    number, (first, second) = next(
+        (n, pair) for n, pair in enumerate(zip_longest(*lines, fillvalue=""), 1) if pair[0] != pair[1]
+    )
+    return Change(f"line {number}", "text", first, second, Severity.BEHAVIOUR)

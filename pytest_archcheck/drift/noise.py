@@ -27,9 +27,18 @@ class Noise:
     kind: str
     attribute: str
     states: str
+    beside: str = ""
+    """What else has to have changed in the same module: another ``before → after``."""
 
-    def explains(self, change: Change) -> bool:
-        """Whether a change is of this sort."""
+    def explains(self, change: Change, changes: Iterable[Change]) -> bool:
+        """Whether a change, one of several, is of this sort."""
+        module = change.layer.partition(":")[0]
+        if self.beside and not any(
+            other.layer.partition(":")[0] == module
+            and re.fullmatch(self.beside, f"{other.before} → {other.after}")
+            for other in changes
+        ):
+            return False
         found = (change.layer, change.kind, change.attribute, f"{change.before} → {change.after}")
         wanted = (self.layer, self.kind, self.attribute, self.states)
         return all(map(re.fullmatch, wanted, found))
@@ -54,13 +63,15 @@ NOISE = (
         attribute=r"call|output",
         states=r"(transformers\.grouped_mm_fallback|grouped_mm) → (transformers\.grouped_mm_fallback|grouped_mm)"
         r"|float → int|int → float|\[(\d+)\] → int32\[\3\]|int32\[(\d+)\] → \[\4\]",
+        beside=r"transformers\.grouped_mm_fallback → grouped_mm|grouped_mm → transformers\.grouped_mm_fallback",
     ),
 )
 
 
 def without_noise(changes: Iterable[Change]) -> list[Change]:
     """The changes, those that a version alone explains rated cosmetic."""
+    found = list(changes)
     return [
-        change.rated(Severity.COSMETIC) if any(noise.explains(change) for noise in NOISE) else change
-        for change in changes
+        change.rated(Severity.COSMETIC) if any(noise.explains(change, found) for noise in NOISE) else change
+        for change in found
     ]

@@ -38,6 +38,7 @@ class Pairs:
             f"{kinds[0][old]}:{old}": f"{kinds[1][new]}:{new}" for old, new in self.state.new.items()
         }
         self.calls: dict[str, str] = {}
+        self.aliases = {module.name: module.same_as for module in after.modules if module.same_as is not None}
         self._in_place()
         self._in_another_spelling()
         self.refs |= self.calls
@@ -86,7 +87,7 @@ class Pairs:
             free = [
                 other
                 for other in there.get((scope, _operands(call, self.refs, self.calls)), ())
-                if other.id not in new
+                if other.id not in new and self._may_be(call, other)
             ]
             if free:
                 mine = spelled(call).function
@@ -96,6 +97,15 @@ class Pairs:
                 if best is not None:
                     self.calls[call.id] = best.id
                     new.add(best.id)
+
+    def _may_be(self, old: Call, new: Call) -> bool:
+        """Whether a call may have taken another's place: not that of a module that both sides have."""
+        if not (isinstance(old, LayerCall) and isinstance(new, LayerCall)):
+            return True
+        names, module = self.modules, new.module.name
+        if names.new.get(old.module.name) == module or self.aliases.get(old.module.name) == module:
+            return True
+        return not old.state and not new.state and module not in names.old
 
     def _makers(self) -> dict[str, str]:
         """What makes a module's output where only one side looks into it."""

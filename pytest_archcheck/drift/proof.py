@@ -19,7 +19,9 @@ def without_the_same_computation(pairs: Pairs, changes: list[Change]) -> list[Ch
     from pytest_archcheck.matching.compare import match
 
     found = match(pairs.before, pairs.after)
-    if found.mapping is None or any(pairs.state.new.get(old) != new for old, new in found.mapping.items()):
+    if found.mapping is None:
+        return changes
+    if any(pairs.state.new.get(old) != new for old, new in (*found.mapping.items(), *found.tensors.items())):
         return changes
     severity = Severity.COSMETIC if pairs.before.macs == pairs.after.macs else Severity.COST
     return [change.rated(severity) if change.severity == Severity.BEHAVIOUR else change for change in changes]

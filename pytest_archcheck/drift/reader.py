@@ -43,6 +43,7 @@ def read(text: str, known: Known | None = None) -> Trace:
     """
     if not text.strip():
         raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'")
+    text = text.removeprefix("\ufeff")
     reader = _Reader({} if known is None else known)
     line = ""
     try:
@@ -118,6 +119,9 @@ class _Reader:
         self.inputs.append(spec)
 
     def _output(self, output: Output) -> None:
+        for number, other in self.outputs:
+            if other.path == output.path:
+                fail(f"output {output.path} stands twice, first in line {number}")
         self.outputs.append((self.number, output))
 
     def _module(self, module: Module) -> None:
@@ -172,10 +176,14 @@ class _Reader:
             own.setdefault(tensor.name.rpartition(".")[0], []).append(tensor)
             if tensor.tied_to is not None and tensor.tied_to not in self.state:
                 fail(f"{tensor.name} is tied to {tensor.tied_to}, which nothing in the text declares")
+            if tensor.tied_to is not None and self.state[tensor.tied_to][1].spec != tensor.spec:
+                fail(f"{tensor.name} is tied to {tensor.tied_to}, which has another shape or dtype")
         calls = tuple(self._complete(number, call, own) for number, call in self.calls.values())
         for number, output in self.outputs:
             self.number = number
-            self._specs([output.source])
+            (made,) = self._specs([output.source])
+            if (made.shape, made.dtype) != (output.shape, output.dtype):
+                fail(f"output {output.path} is not what %{output.source.name} makes")
         modules = []
         for number, module in self.modules.values():
             self.number = number

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from difflib import SequenceMatcher
 
-_LARGE = 4_000_000
-"""Above this product of lengths a comparison of everything with everything is not worth its time."""
+_LARGE = 20_000_000
+"""Above this number of steps a search for what is equal is not worth its time."""
 
 
 def aligned(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[tuple[str, int, int, int, int]]:
@@ -20,7 +21,8 @@ def aligned(old: Sequence[Hashable], new: Sequence[Hashable]) -> Iterator[tuple[
     if start:
         yield "equal", 0, start, 0, start
     left, right = old[start : len(old) - end], new[start : len(new) - end]
-    if len(left) * len(right) > _LARGE:
+    counts = Counter(right)
+    if sum(counts[item] for item in left) * min(len(left), len(right)) > _LARGE:
         yield "replace", start, start + len(left), start, start + len(right)
     else:
         for tag, i1, i2, j1, j2 in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():

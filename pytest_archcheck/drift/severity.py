@@ -90,33 +90,55 @@ _STATE_KEYS = re.compile(
 _SILENT = {"detach", "detach_", "requires_grad_"}
 
 
-def config_severity(module: Module, key: str, has_children: bool, atomic: bool) -> Severity:
-    """For a constructor's argument of a module.
+def config_severity(module: Module, key: str, has_children: bool, atomic: bool, training: bool) -> Severity:
+    """For a constructor's argument of a module, or its mode, in a model recorded in training mode or not.
 
     What a module with children, or a user's own, was built with shows in what it calls: a change of nothing
     else computes the same here, and may differ in training only where no children show it.
     """
-    if key == "inplace" or (has_children and not atomic and key != "training"):
+    if key == "training":
+        return Severity.TRAINING if training else Severity.BEHAVIOUR
+    if key == "inplace" or (has_children and not atomic):
         return Severity.COSMETIC
     if key in _TRAINING_KEYS or _RANDOM.search(module.type) or not atomic:
         return Severity.TRAINING
     return Severity.BEHAVIOUR
 
 
-def argument_severity(call: Call, key: str) -> Severity:
-    """For an argument of a layer call or an op."""
-    if key in _TRAINING_KEYS or (key == "p" and _RANDOM.search(kind_of(call))):
+def argument_severity(call: Call, key: str, training: bool) -> Severity:
+    """For an argument of a layer call or an op, in a model recorded in training mode or not."""
+    if key in ("training", "dropout_p"):
+        return Severity.TRAINING if training else Severity.BEHAVIOUR
+    if key in _TRAINING_KEYS:
         return Severity.TRAINING
+    if key == "p" and _RANDOM.search(kind_of(call)):
+        return Severity.TRAINING if training or not drops(call, training) else Severity.BEHAVIOUR
     return Severity.COSMETIC if key == "inplace" else Severity.BEHAVIOUR
 
 
-def presence_severity(call: Call) -> Severity:
+def presence_severity(call: Call, training: bool) -> Severity:
     """For an atomic layer call or op that is new or gone, by what it does."""
     function = kind_of(call)
-    if _RANDOM.search(function) or function in _SILENT:
+    if _RANDOM.search(function):
         rate = call.config.get("p") if isinstance(call, LayerCall) else call.kwargs.get("p")
-        return Severity.COSMETIC if rate == 0 else Severity.TRAINING
+        if rate == 0:
+            return Severity.COSMETIC
+        return Severity.BEHAVIOUR if drops(call, training) and not training else Severity.TRAINING
+    if function in _SILENT:
+        return Severity.TRAINING
     return Severity.COSMETIC if function in ("Identity", "contiguous") else Severity.BEHAVIOUR
+
+
+def drops(call: Call, training: bool) -> bool:
+    """Whether a dropout is at work: a module's by its mode, a function's by its argument, which is true by default."""
+    if isinstance(call, LayerCall):
+        return bool(call.config.get("training", training))
+    return bool(call.kwargs.get("training", True))
+
+
+def is_random(call: Call) -> bool:
+    """Whether a call is a dropout of some kind."""
+    return _RANDOM.search(kind_of(call)) is not None
 
 
 def shapes_state(attribute: str) -> bool:

@@ -80,7 +80,7 @@ def _state(kind: str, tokens: Tokens) -> Statement:
 
 def _call(call_id: str, tokens: Tokens) -> Statement:
     name, mark, count = call_id.rpartition("#")
-    if not (mark and count.isdecimal()):
+    if not (name and mark and count.isdecimal()):
         name, count = call_id, "1"
     number = whole(count)
     if tokens.kind() in ("word", "string"):

@@ -11,7 +11,7 @@ from pytest_archcheck.drift.severity import ABSENT, Change, Severity, config_sev
 from pytest_archcheck.drift.trees import Node
 from pytest_archcheck.drift.writer import value_text
 from pytest_archcheck.matching.spellings import spelled
-from pytest_archcheck.records import LayerCall, Module, Op, lineage
+from pytest_archcheck.records import LayerCall, Op, lineage
 from pytest_archcheck.traces import Trace
 
 MODEL = "the model"
@@ -57,6 +57,8 @@ class Structure:
         return next(above for above in reversed(lineage(name)[:-1]) if above in tree)
 
     def _is_replaced(self, old: str, new: str) -> bool:
+        if self.names.before[old].type == self.names.after[new].type:
+            return False
         calls = [self._first_call(0, old), self._first_call(1, new)]
         known = [call.atomic for call in calls if call is not None]
         return len(known) == 2 and known[0] != known[1]
@@ -148,8 +150,10 @@ class Structure:
         if not ids:
             return self._change(side, node.name, "uncalled module", node.type, Severity.COSMETIC, node.type)
         inside = [trace.by_id[call] for call in ids]
-        computing = [call for call in inside if isinstance(call, Op) or call.atomic]
-        severity = max((presence_severity(call) for call in computing), default=Severity.COSMETIC)
+        lone = (self.pairs.gone, self.pairs.came)[side]
+        computing = [c for c in inside if c.id in lone and (isinstance(c, Op) or c.atomic)]
+        weights = (presence_severity(call, trace.training) for call in computing)
+        severity = max(weights, default=Severity.COSMETIC)
         return self._change(side, node.name, "call", node.type, severity, node.type)
 
     @staticmethod
@@ -194,9 +198,17 @@ class Structure:
             yield Change(label, "class", first.type, second.type, severity, kind=kind)
             if atomic:
                 return
-        yield from config_changes(
-            label, first.module, second.module, bool(second.children) or not new, atomic
-        )
+        if first.module.config is second.module.config:
+            return
+        for key in dict.fromkeys((*first.module.config, *second.module.config)):
+            states = [
+                value_text(node.module.config[key]) if key in node.module.config else ABSENT
+                for node in (first, second)
+            ]
+            if states[0] != states[1]:
+                has_children, training = bool(second.children) or not new, self.pairs.after.training
+                severity = config_severity(second.module, key, has_children, atomic, training)
+                yield Change(label, key, states[0], states[1], severity, kind=kind)
 
     def _first_call(self, side: int, name: str) -> LayerCall | None:
         trace = (self.pairs.before, self.pairs.after)[side]
@@ -214,19 +226,6 @@ class Structure:
             if first is None or second is None or self.names.new.get(first, first) != second:
                 states = [ABSENT if alias is None else alias or MODEL for alias in (first, second)]
                 yield Change(name, "same module as", states[0], states[1], Severity.COSMETIC)
-
-
-def config_changes(
-    label: str, old: Module, new: Module, has_children: bool, atomic: bool
-) -> Iterator[Change]:
-    """Every setting that differs."""
-    if old.config is new.config:
-        return
-    for key in dict.fromkeys((*old.config, *new.config)):
-        states = [value_text(module.config[key]) if key in module.config else ABSENT for module in (old, new)]
-        if states[0] != states[1]:
-            severity = config_severity(new, key, has_children, atomic)
-            yield Change(label, key, states[0], states[1], severity, kind=new.type)
 
 
 def _calls_of(trace: Trace) -> Mapping[str, list[str]]:

@@ -18,7 +18,7 @@ FORMAT_VERSION = 1
 COMMENT = "  # "
 SECTION_INDENT = "  "
 
-_PLAIN_NAME = re.compile(r"[\w.\-#:]+")
+_PLAIN_NAME = re.compile(r"[\w.\-:][\w.\-#:]*")
 _PLAIN_SYMBOL = re.compile(r"[A-Za-z_][\w.]*")
 _KEYWORDS = {
     "archcheck",

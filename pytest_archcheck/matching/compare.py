@@ -62,17 +62,19 @@ class _Matching:
         self._outputs()
         self._unknown()
         mapping = None
+        state = {
+            self.first.vertices[a].name: self.second.vertices[b].name
+            for a, b in self.pairs.other.items()
+            if self.first.vertices[a].kind == "state"
+        }
         if not self.differences:
-            state = {
-                self.first.vertices[a].name: self.second.vertices[b].name for a, b in self.pairs.other.items()
-            }
             mapping, unused = map_names(*self.traces, state)
             self.differences += [Difference(*parts) for parts in unused]
         elif self.structural:
             self._sizes()
         by_shape = tuple(v.name for v in self.first.vertices if v.settings.get("saved") == "False")
         mapping = None if self.differences else mapping
-        return Match(tuple(self.differences), mapping, tuple(self.ambiguous), by_shape)
+        return Match(tuple(self.differences), mapping, tuple(self.ambiguous), by_shape, state)
 
     # -- pairing -----------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from pytest_archcheck.matching.names import NameMapping
 
@@ -32,12 +33,14 @@ class Match:
     ``differences`` are in order of execution, and where the structure differs the first of it. ``ambiguous`` are groups
     of calls that could be paired otherwise as well (identical branches); they are paired in order of execution.
     ``by_shape`` are tensors that no state dict holds and no recorded call made; their values were not compared.
+    ``tensors`` are all that a call uses, saved or not, each with its counterpart.
     """
 
     differences: tuple[Difference, ...]
     mapping: NameMapping | None
     ambiguous: tuple[tuple[str, ...], ...]
     by_shape: tuple[str, ...] = ()
+    tensors: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def __bool__(self) -> bool:
         return not self.differences

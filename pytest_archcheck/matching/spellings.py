@@ -87,7 +87,7 @@ def _settled(function: str, named: Mapping[str, Value], call: Call) -> tuple[str
     if function == "mean":
         dims = named.get("dim")
         dims = dims if isinstance(dims, tuple) else (dims,)
-        axes = sorted(dim % rank for dim in dims if type(dim) is int) or range(rank)
+        axes = sorted(dim % rank for dim in dims if type(dim) is int and rank) or range(rank)
         return "mean", {"dim": shown(tuple(axes))}
     if function == "arange":
         return "arange", {"range": _range(named)}
@@ -115,12 +115,20 @@ def _settled(function: str, named: Mapping[str, Value], call: Call) -> tuple[str
 
 
 def _interpolated(named: Mapping[str, Value], call: Call) -> dict[str, Value]:
-    """The size by the shapes: a factor, a size and a size for each axis are one thing."""
+    """The size by the shapes: a factor, a size and a size for each axis are one thing where they agree.
+
+    A factor that does not meet the size (1.5 of 5 pixels) is what torch computes with, and not the quotient of sizes.
+    """
     before, after = call.inputs[0].shape[2:], call.outputs[0].shape[2:]
     kept = {key: value for key, value in named.items() if key in ("mode", "align_corners", "antialias")}
     kept["align_corners"] = bool(kept.get("align_corners"))
-    scales = (str(Fraction(new, old)) if old else "0" for old, new in zip(before, after, strict=True))
-    return {"mode": "nearest", **kept, "scale": Symbol("×".join(scales))}
+    scales = [Fraction(new, old) if old else Fraction(0) for old, new in zip(before, after, strict=True)]
+    factor = named.get("scale_factor")
+    if factor is not None and not named.get("recompute_scale_factor"):
+        factors = factor if isinstance(factor, tuple) else (factor,) * len(scales)
+        if [Fraction(f) if isinstance(f, int | float) else None for f in factors] != scales:
+            kept["scale_factor"] = factor
+    return {"mode": "nearest", **kept, "scale": Symbol("×".join(map(str, scales)))}
 
 
 def _index(index: Value, rank: int) -> Value:

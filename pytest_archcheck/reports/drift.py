@@ -99,6 +99,11 @@ def _lines(drift: Drift, name: str, full: bool, hint: str) -> Iterator[str]:
         yield from _section("what follows from it", drift.effects, _CONSEQUENCES_SHOWN, full, hint)
         yield from _section("cosmetic", cosmetic, _COSMETIC_SHOWN, full, hint)
         yield from _totals(drift)
+    yield from not_compared(drift)
+
+
+def not_compared(drift: Drift) -> Iterator[str]:
+    """What a file holds that this release does not know."""
     for section in drift.before.sections:
         yield f"not compared: section {section.title!r}, which this release does not know; it is kept"
 

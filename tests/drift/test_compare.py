@@ -458,8 +458,8 @@ def test_train_and_eval_are_told_apart():
     model = torchvision.models.resnet18()
     drift = diff(trace(model, IMAGE), trace(model, (2, *IMAGE[1:]), train=True))
 
-    assert told(drift)[0] == ("the model", "mode", "eval", "train", "behaviour")
-    assert ("in:x", "tensor", "[1,3,224,224]", "[2,3,224,224]", "behaviour") in told(drift)
+    assert ("the model", "mode", "eval", "train", "behaviour") in told(drift)
+    assert ("in:x", "tensor", "[1,3,224,224]", "[2,3,224,224]", "breaking") in told(drift)
 
 
 def test_only_traces_can_be_compared():

@@ -60,9 +60,10 @@ def traces(draw):
         for leaf in draw(st.lists(st.sampled_from(["weight", "bias"]), max_size=2, unique=True)):
             kind = draw(st.sampled_from(["param", "buffer"]))
             trainable = kind == "param" and draw(st.booleans())
-            tied = draw(st.sampled_from([None, *(t.name for t in state)]))
-            spec = TensorSpec(draw(SHAPES), draw(DTYPES))
-            state.append(StateTensor(f"{name}.{leaf}", kind, spec, trainable, tied, draw(st.booleans())))
+            tied = draw(st.sampled_from([None, *(t for t in state if t.tied_to is None)]))
+            spec = TensorSpec(draw(SHAPES), draw(DTYPES)) if tied is None else tied.spec
+            first = None if tied is None else tied.name
+            state.append(StateTensor(f"{name}.{leaf}", kind, spec, trainable, first, draw(st.booleans())))
     calls, numbers = [], {}
     for _ in range(draw(st.integers(1, 6))):
         taken = draw(st.lists(st.sampled_from(made), min_size=1, max_size=2))

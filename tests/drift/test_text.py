@@ -207,6 +207,17 @@ def test_a_small_text_is_valid():
         ("param fc.weight [2,3]\nend\n", "para", "line 6: expected a class after the layer's name: 'para'"),
         ("end\n", "end\nmodel Net() eval\n", "line 8: nothing may follow the line 'end'"),
         ("in:x [1,3]", "in:x [1,3]\nin:x [1,3]", "line 4: in:x stands twice"),
+        ("output %fc [1,2]", "output %fc [1,3]", "line 5: output  is not what %fc makes"),
+        (
+            "output %fc [1,2]",
+            "output %fc [1,2]\noutput %fc [1,2]",
+            "line 6: output  stands twice, first in line 5",
+        ),
+        (
+            "end",
+            "param a.w [3] = fc.weight\nend",
+            "line 7: a.w is tied to fc.weight, which has another shape",
+        ),
         ("(%in:x)", "(%fc)", "line 4: %fc is made in line 4, and taken before that"),
         ("output", "fc ReLU()(%fc) -> [1,2]\noutput", "line 5: fc stands twice, first in line 4"),
         ("output", "fc#3 ReLU()(%fc) -> [1,2]\noutput", "line 5: fc#3 is call 3 of fc, expected call 2"),
@@ -244,6 +255,20 @@ def test_a_broken_text_is_one_error_with_its_line(old, new, message):
         read(TINY.replace(old, new, 1))
 
     assert message in str(caught.value)
+
+
+def test_line_ends_and_marks_of_other_systems_are_read():
+    for text in (TINY.replace("\n", "\r\n"), f"\ufeff{TINY}", f"{TINY}\n\n"):
+        assert read(text) == read(TINY)
+
+
+@pytest.mark.parametrize("name", ["#", "#2", "end", "section", "a b", "x-y"])
+def test_a_module_of_an_odd_name_reads_back(name):
+    net = nn.Sequential()
+    net.add_module(name, nn.Linear(4, 4))
+    recorded_net = trace(net, (1, 4))
+
+    assert Trace.from_text(recorded_net.to_text()) == recorded_net
 
 
 def test_an_empty_text_is_told():

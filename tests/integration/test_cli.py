@@ -1,6 +1,7 @@
 """The command ``archcheck``: its three verbs, its exit statuses, and its errors."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -179,6 +180,64 @@ def test_a_depth_is_explained(files, capsys):
     assert run(capsys, "explain", "a.arch", "--markdown")[1].startswith("### depth 18 under paper")
 
 
+# -- what models do --------------------------------------------------------------------------------
+
+
+def test_two_trees_of_one_project_are_two(files, capsys):
+    """Modules of the same names, beside each file."""
+    for folder, width in (("one", 8), ("two", 16)):
+        Path(folder).mkdir()
+        Path(folder, "conf.py").write_text(f"WIDTH = {width}\n", "utf-8")
+        Path(folder, "net.py").write_text(
+            "from conf import WIDTH\nfrom torch import nn\n\ndef build():\n    return nn.Linear(4, WIDTH)\n",
+            "utf-8",
+        )
+
+    status, out, _ = run(capsys, "diff", "one/net.py:build", "two/net.py::build", "--input", "1x4")
+
+    assert status == 1
+    assert "out_features 8 → 16" in out
+
+
+def test_what_a_model_prints_is_no_result(files, capsys):
+    Path("loud.py").write_text(
+        "print('loud')\nfrom models import Net\n\ndef build():\n    print('x')\n    return Net()\n"
+    )
+
+    _, out, err = run(capsys, "show", "loud.py:build", "--input", "1x3x8x8", "--json")
+
+    assert json.loads(out)["parameters"] == 314
+    assert "loud" in err
+
+
+@pytest.mark.parametrize("where", ["", "    "], ids=["imported", "built"])
+def test_a_script_that_exits_is_an_error(files, capsys, where):
+    body = "def build():\n" if where else ""
+    Path("script.py").write_text(f"import sys\n{body}{where}sys.exit(0)\n", "utf-8")
+
+    status, out, err = run(capsys, "diff", "a.arch", "script.py:build", "--input", "1x3x8x8")
+
+    assert (status, out) == (2, "")
+    assert "sys.exit(0) was called while it was imported or run" in err
+
+
+def test_a_file_that_came_or_went_is_drift(files, capsys):
+    """As ``git difftool`` gives it."""
+    assert run(capsys, "diff", "/dev/null", "a.arch")[:2] == (1, "a.arch: new\n")
+    assert run(capsys, "diff", "a.arch", "/dev/null")[:2] == (1, "a.arch: gone\n")
+
+
+def test_a_defect_of_ours_is_no_drift(files, capsys, monkeypatch):
+    from pytest_archcheck.reports import drift
+
+    monkeypatch.setattr(drift, "explain", lambda *_, **__: 1 / 0)
+
+    status, _, err = run(capsys, "diff", "a.arch", "b.arch")
+
+    assert status == 2
+    assert "ZeroDivisionError" in err
+
+
 # -- errors ------------------------------------------------------------------------------------------
 
 ERRORS = {
@@ -220,6 +279,14 @@ ERRORS = {
         "1x3",
     ): "--input goes with a model to be recorded, and a.arch is a recorded one",
     ("explain", "a.arch", "--convention", "guess"): "guess",
+    (
+        "diff",
+        "a.arch",
+        "a.arch",
+        "--input",
+        "1x3",
+    ): "--input goes with a model to be recorded, and both are recorded",
+    ("show", "pkg/relative.py:build", "--input", "1x3"): "write it as pkg.relative:build",
 }
 
 
@@ -228,6 +295,8 @@ def test_an_error_is_one_message_and_status_2(files, capsys, arguments):
     Path("bytes.arch").write_bytes(b"\xff\xfe")
     Path("merge.arch").write_text("archcheck 1\nmodel Net() eval\n<<<<<<< HEAD\n", "utf-8")
     Path("broken.py").write_text("1 / 0\n", "utf-8")
+    Path("pkg").mkdir()
+    Path("pkg/relative.py").write_text("from .other import build\n", "utf-8")
 
     status, out, err = run(capsys, *arguments)
 
@@ -283,6 +352,15 @@ def test_the_command_is_installed(files):
 
     (entry,) = entry_points(group="console_scripts", name="archcheck")
     assert entry.load() is main
+
+
+def test_a_terminal_without_arrows_gets_the_rest(files):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+    result = process("diff", "a.arch", "b.arch", cwd=files, env=environment)
+
+    assert result.returncode == 1
+    assert "layer2.0.conv1 stride (2, 2) ? (1, 1)" in result.stdout
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(files):

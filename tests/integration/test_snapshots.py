@@ -345,3 +345,27 @@ def test_a_thousand_layers_are_told_in_a_few_lines(pytester, monkeypatch):
 
     lines = in_subprocess(pytester, "-vv").outlines
     assert all(f"    {n}.1 eps 1e-05 → 1e-06" in lines for n in range(499))
+
+
+SLASHES = """
+import os
+
+@pytest.mark.parametrize("name", ["org/m1", "org/m2"])
+def test_hub(name, arch_snapshot):
+    if name == "org/m2" and os.environ.get("SKIP"):
+        pytest.skip("not here")
+    assert trace(Net(int(name[-1])), IMAGE) == arch_snapshot
+"""
+
+
+def test_a_skipped_test_with_a_slash_in_its_id_keeps_its_snapshot(pytester, monkeypatch):
+    """As ``timm/resnet50``: a file's name does not hold the slash."""
+    monkeypatch.delenv("SKIP", raising=False)
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + SLASHES)
+    record_once(pytester, passed=2)
+    before = committed(pytester)
+    monkeypatch.setenv("SKIP", "1")
+
+    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=1, skipped=1)
+
+    assert committed(pytester) == before
