@@ -18,6 +18,7 @@ from collections.abc import Hashable, Iterable, Sequence
 
 from pytest_archcheck.drift.sequences import aligned
 from pytest_archcheck.drift.trees import Node, tree_of
+from pytest_archcheck.records import lineage
 from pytest_archcheck.traces import Trace
 
 _Pair = tuple[Node, Node]
@@ -32,8 +33,21 @@ class ModulePairs:
         self.before, self.after = tree_of(before), tree_of(after)
         self.new: dict[str, str] = {}
         self.old: dict[str, str] = {}
+        self.second = [_second_names(trace) for trace in (before, after)]
+        """Names that stand for a module of another name, in each trace."""
         self._pair(self.before[""], self.after[""])
         self._moved()
+
+    def home(self, old: str) -> str | None:
+        """Where an old module is: under its new name, or as the module that its name stands for now."""
+        if old in self.new:
+            return self.new[old]
+        above = next((name for name in reversed(lineage(old)) if name in self.second[1]), None)
+        return None if above is None else f"{self.second[1][above]}{old.removeprefix(above)}"
+
+    def is_shared(self, side: int, name: str) -> bool:
+        """Whether a module of one trace is in the other a second name of another, or lies in one."""
+        return any(above in self.second[1 - side] for above in lineage(name))
 
     def _pair(self, old: Node, new: Node) -> None:
         waiting = [(old, new)]
@@ -71,6 +85,10 @@ class ModulePairs:
             if 2 * sum(len(inner.state) for inner in moved) < node.tensors:
                 for inner in moved:
                     del self.old[self.new.pop(inner.name)]
+
+
+def _second_names(trace: Trace) -> dict[str, str]:
+    return {module.name: module.same_as for module in trace.modules if module.same_as is not None}
 
 
 def _unwrapped(old: Node, new: Node) -> _Pair:

@@ -37,8 +37,11 @@ class Pairs:
         self.refs |= {
             f"{kinds[0][old]}:{old}": f"{kinds[1][new]}:{new}" for old, new in self.state.new.items()
         }
+        self.tied = {
+            f"{t.kind}:{t.name}": f"{t.kind}:{t.tied_to}" for t in after.state if t.tied_to is not None
+        }
+        """Second names of tensors, with the first."""
         self.calls: dict[str, str] = {}
-        self.aliases = {module.name: module.same_as for module in after.modules if module.same_as is not None}
         self._in_place()
         self._in_another_spelling()
         self.refs |= self.calls
@@ -83,7 +86,7 @@ class Pairs:
             if call.id not in new and _computes(call):
                 there[_place(call), _operands(call, {})].append(call)
         for call in left:
-            scope = self.modules.new.get(_place(call))
+            scope = self.modules.home(_place(call))
             free = [
                 other
                 for other in there.get((scope, _operands(call, self.refs, self.calls)), ())
@@ -103,7 +106,7 @@ class Pairs:
         if not (isinstance(old, LayerCall) and isinstance(new, LayerCall)):
             return True
         names, module = self.modules, new.module.name
-        if names.new.get(old.module.name) == module or self.aliases.get(old.module.name) == module:
+        if names.home(old.module.name) == module:
             return True
         return not old.state and not new.state and module not in names.old
 
@@ -124,7 +127,11 @@ class Pairs:
     def same(self, old: Value, new: Value) -> bool:
         """Whether two values are the same, tensors by who made them."""
         if isinstance(old, Ref) and isinstance(new, Ref):
-            return self.refs.get(old.name, old.name) == new.name and old.index == new.index
+            names = self.refs.get(old.name, old.name), new.name
+            return (
+                self.tied.get(names[0], names[0]) == self.tied.get(names[1], names[1])
+                and old.index == new.index
+            )
         if isinstance(old, tuple) and isinstance(new, tuple):
             return len(old) == len(new) and all(map(self.same, old, new))
         if isinstance(old, Mapping) and isinstance(new, Mapping):
@@ -169,6 +176,8 @@ class _State:
         for tensor in before.state:
             owner = owner_of(tensor, modules.before)
             if owner not in modules.new:
+                if modules.is_shared(0, owner) and tensor.name in self.new_tensors:
+                    self.new[tensor.name] = tensor.name
                 continue
             there = modules.new[owner]
             name = f"{there}.{leaf_of(tensor, owner)}" if there else leaf_of(tensor, owner)

@@ -50,7 +50,7 @@ class State:
         trees = self.pairs.modules.before, self.pairs.modules.after
         leaves = [leaf_of(t, owner_of(t, tree)) for t, tree in zip((old, new), trees, strict=True)]
         breaking = Severity.BREAKING if new.saved or old.saved else Severity.BEHAVIOUR
-        if leaves[0] != leaves[1]:
+        if leaves[0] != leaves[1] and old.name != new.name:
             yield change("name", old.name, new.name, breaking)
         if old.kind != new.kind:
             yield change("kind", old.kind, new.kind, Severity.TRAINING)

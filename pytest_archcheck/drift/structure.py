@@ -115,7 +115,7 @@ class Structure:
         paired = self.names.new if side == 0 else self.names.old
         blocks: dict[tuple[str, str], list[str]] = defaultdict(list)
         for name in tree:
-            if name not in self.lone[side]:
+            if name not in self.lone[side] or self.names.is_shared(side, name):
                 continue
             node = tree[name]
             above = self.parent(side, name) if name else ""
@@ -217,15 +217,17 @@ class Structure:
 
     def _aliases(self) -> Iterator[Change]:
         """Modules that are another one under a second name."""
-        sides = [
-            {module.name: module.same_as for module in trace.modules if module.same_as is not None}
-            for trace in (self.pairs.before, self.pairs.after)
-        ]
+        sides = self.names.second
         for name in dict.fromkeys((*sides[0], *sides[1])):
             first, second = sides[0].get(name), sides[1].get(name)
+            above = lineage(name)[:-1]
+            if any(other in side for other in above for side in sides):
+                continue
             if first is None or second is None or self.names.new.get(first, first) != second:
-                states = [ABSENT if alias is None else alias or MODEL for alias in (first, second)]
-                yield Change(name, "same module as", states[0], states[1], Severity.COSMETIC)
+                states = ["none" if other is None else other or MODEL for other in (first, second)]
+                known = name in self.names.before or name in self.names.after
+                severity = Severity.TRAINING if known else Severity.COSMETIC
+                yield Change(name, "same module as", states[0], states[1], severity)
 
 
 def _calls_of(trace: Trace) -> Mapping[str, list[str]]:

@@ -152,3 +152,16 @@ def test_severities_by_name():
     for wrong in ("all", "none, cost", ""):
         with pytest.raises(UsageError, match="choose from breaking, behaviour, training, cost, cosmetic, "):
             severities_of(wrong)
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(8, 8), block], ids=["a layer", "a block"])
+def test_a_module_that_became_another_is_shared_and_not_lost(make):
+    """Its keys stay, tied to the other's; the calls are those of before."""
+    before, after = chain(("a", make()), ("b", make())), chain(("a", make()), ("b", nn.Identity()))
+    after.b = after.a
+    drift = drift_of(before, after)
+
+    assert ("b", "same module as", "none", "a", "training") in told(drift)
+    assert drift.severity == Severity.TRAINING
+    assert {change.attribute for change in drift.causes} == {"same module as", "tied to"}
+    assert drift_of(after, before).renamed_keys == {}
