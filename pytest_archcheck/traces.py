@@ -31,9 +31,8 @@ if TYPE_CHECKING:
 class Trace:
     """The frozen record of one forward.
 
-    Two traces are equal when their canonical text is; ``placement`` and ``notes`` (which rungs of the
-    placement ladder were tried, and why they failed) are neither in the text nor part of equality, and ``sections``
-    (what a file holds that this release does not know) are kept in the text and not part of equality.
+    Two traces are equal when their canonical text is. Not part of that are ``placement``, ``notes`` (which rungs of the
+    placement ladder failed, and why) and ``sections`` (what a file holds that this release does not know).
     """
 
     model: Module

@@ -165,3 +165,37 @@ def test_a_module_that_became_another_is_shared_and_not_lost(make):
     assert drift.severity == Severity.TRAINING
     assert {change.attribute for change in drift.causes} == {"same module as", "tied to"}
     assert drift_of(after, before).renamed_keys == {}
+
+
+def test_two_layers_that_changed_places_are_told_where_they_stand():
+    """By name: neither was removed."""
+    drift = drift_of(
+        chain(nn.LayerNorm(8), nn.Tanh(), nn.GELU()), chain(nn.LayerNorm(8), nn.GELU(), nn.Tanh())
+    )
+
+    assert [(c.layer, c.attribute, c.before, c.after) for c in drift.causes] == [
+        ("1", "class", "Tanh", "GELU"),
+        ("2", "class", "GELU", "Tanh"),
+    ]
+
+
+class Doubled(nn.Module):
+    def forward(self, x):
+        return x + x
+
+
+class Halved(nn.Module):
+    def forward(self, x):
+        return x * 0.5
+
+
+def test_modules_without_tensors_of_two_classes_are_not_one_renamed():
+    drift = drift_of(
+        chain(("a", nn.Linear(8, 8)), ("twice", Doubled())),
+        chain(("a", nn.Linear(8, 8)), ("halved", Halved())),
+    )
+
+    assert [(c.layer, c.attribute, c.severity) for c in drift.causes] == [
+        ("twice", "call", Severity.BEHAVIOUR),
+        ("halved", "call", Severity.BEHAVIOUR),
+    ]
