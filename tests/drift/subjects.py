@@ -14,7 +14,6 @@ from torch import nn
 from pytest_archcheck import Trace, spec, trace
 
 IMAGE = (1, 3, 224, 224)
-SMALL = (1, 3, 96, 96)
 
 
 class Subject(NamedTuple):
