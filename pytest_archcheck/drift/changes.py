@@ -39,8 +39,9 @@ class _Comparison:
         found = [*inputs, *tree, *calls.changes(touched)]
         found += self._state(found)
         outputs = [*self._leaves(1, found), *self._sources(calls)]
-        if any(change.severity == Severity.BREAKING and not change.cause for change in outputs):
-            causes = [at for at, change in enumerate(found) if change.cause]
+        causes = [at for at, change in enumerate(found) if change.cause]
+        breaks = any(change.severity == Severity.BREAKING and not change.cause for change in outputs)
+        if breaks and all(found[at].severity < Severity.BREAKING for at in causes):
             at = max(causes, key=lambda at: (found[at].layer.startswith("in:"), found[at].severity))
             found[at] = found[at].rated(Severity.BREAKING)
         return found + outputs
