@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -27,6 +28,9 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS: list[Mutation] = []
+_VISION = tuple(map(int, torchvision.__version__.split(".")[:2]))
+HEADS = ("aux2.fc2", "aux1.fc2") if _VISION < (0, 21) else ("aux1.fc2", "aux2.fc2")
+"""GoogLeNet's first and second: before vision 8743 was mended they were exchanged."""
 
 
 def mutation(subject: str, *told: str) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
@@ -100,8 +104,6 @@ def stem_not_scaled(model):  # pytorch 31471
     "features.17.conv.2 out_channels 320 → 317  [breaking]",
 )
 def width_not_rounded(model):  # vision 973
-    import torchvision
-
     return torchvision.models.mobilenet_v2(weights=None, round_nearest=1, width_mult=0.99)
 
 
@@ -600,8 +602,8 @@ def mean_instead_of_the_class_token(model):
 
 @mutation(
     "googlenet",
-    "output .aux_logits2 source aux2.fc2 → aux1.fc2  [breaking]",
-    "output .aux_logits1 source aux1.fc2 → aux2.fc2  [breaking]",
+    f"output .aux_logits2 source {HEADS[1]} → {HEADS[0]}  [breaking]",
+    f"output .aux_logits1 source {HEADS[0]} → {HEADS[1]}  [breaking]",
 )
 def auxiliary_heads_exchanged(model):  # vision 8743
     whole = type(model)._forward

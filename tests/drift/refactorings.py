@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import pytest
 import torch
 import torchvision
 from torch import nn
@@ -134,6 +135,8 @@ def sequence_with_the_same_keys(model):
 
 @refactoring("vit_b_16", "none")
 def checkpointed(model):
+    if torch.__version__.startswith("2.4."):
+        pytest.skip("torch 2.4 cannot checkpoint on meta")
     original = model.encoder.forward
     forward(model.encoder, lambda self, x: checkpoint(original, x, use_reentrant=False))
 
