@@ -19,7 +19,7 @@ from pytest_archcheck.drift.severity import (
 )
 from pytest_archcheck.drift.structure import MODEL, Structure
 from pytest_archcheck.drift.writer import spec_text, value_text
-from pytest_archcheck.matching.spellings import default_of, spelled
+from pytest_archcheck.matching.spellings import Spelled, default_of, spelled
 from pytest_archcheck.records import (
     Call,
     LayerCall,
@@ -154,14 +154,19 @@ class Calls:
             modes = drops(old, self.pairs.before.training), drops(new, self.pairs.after.training)
             if modes[0] != modes[1]:
                 yield Change(new.id, "drops", str(modes[0]), str(modes[1]), Severity.BEHAVIOUR, kind=kind)
-        tensors = [{role: ref for role, ref in side.tensors if _is_state(ref)} for side in (first, second)]
-        for role in tensors[0].keys() & tensors[1].keys():
-            if not self.pairs.same(tensors[0][role], tensors[1][role]):
-                yield Change(
-                    new.id, role, tensors[0][role].name, tensors[1][role].name, Severity.BEHAVIOUR, kind=kind
-                )
+        yield from self._tensors(first, second, new)
         if not differing and kind_of(old) != kind:
             yield Change(new.id, "call", kind_of(old), kind, Severity.COSMETIC, kind=kind)
+
+    def _tensors(self, old: Spelled, new: Spelled, call: Call) -> Iterator[Change]:
+        """Other parameters or buffers; the count of batches is a module's alone."""
+        sides = [{role: ref for role, ref in side.tensors if _is_state(ref)} for side in (old, new)]
+        for role in dict.fromkeys((*sides[0], *sides[1])):
+            first, second = sides[0].get(role), sides[1].get(role)
+            same = first is not None and second is not None and self.pairs.same(first, second)
+            if not same and role != "num_batches_tracked":
+                states = [ABSENT if ref is None else ref.name for ref in (first, second)]
+                yield Change(call.id, role, states[0], states[1], Severity.BEHAVIOUR, kind=kind_of(call))
 
     def _arguments(self, old: Call, new: Call) -> Iterator[Change]:
         first, second = _named(old), _named(new)

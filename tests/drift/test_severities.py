@@ -96,6 +96,7 @@ COMPUTES_OTHERWISE = {
         lambda m, x: F.linear(m.a(x), m.a.weight, m.a.bias),
         two,
     ),
+    "a function that forgot the bias": (lambda m, x: m.a(x), lambda m, x: F.linear(x, m.a.weight), one),
     "operands exchanged under a factor": (
         lambda m, x: torch.add(m.a(x), x, alpha=2),
         lambda m, x: torch.add(x, m.a(x), alpha=2),
