@@ -8,7 +8,7 @@ here is neither, and is rated cosmetic.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from pytest_archcheck.drift.severity import Change, Severity
@@ -30,18 +30,23 @@ class Noise:
     beside: str = ""
     """What else has to have changed in the same module: another ``before → after``."""
 
-    def explains(self, change: Change, changes: Iterable[Change]) -> bool:
-        """Whether a change, one of several, is of this sort."""
-        module = change.layer.partition(":")[0]
-        if self.beside and not any(
-            other.layer.partition(":")[0] == module
-            and re.fullmatch(self.beside, f"{other.before} → {other.after}")
-            for other in changes
-        ):
-            return False
-        found = (change.layer, change.kind, change.attribute, f"{change.before} → {change.after}")
+    def explains(self, change: Change, others: Collection[tuple[str, str]]) -> bool:
+        """Whether a change is of this sort; ``others`` are all modules that changed, each with ``before → after``."""
+        found = (change.layer, change.kind, change.attribute, _states(change))
         wanted = (self.layer, self.kind, self.attribute, self.states)
-        return all(map(re.fullmatch, wanted, found))
+        if not all(map(re.fullmatch, wanted, found)):
+            return False
+        return not self.beside or any(
+            module == _module(change) and re.fullmatch(self.beside, states) for module, states in others
+        )
+
+
+def _states(change: Change) -> str:
+    return f"{change.before} → {change.after}"
+
+
+def _module(change: Change) -> str:
+    return change.layer.partition(":")[0]
 
 
 NOISE = (
@@ -71,7 +76,8 @@ NOISE = (
 def without_noise(changes: Iterable[Change]) -> list[Change]:
     """The changes, those that a version alone explains rated cosmetic."""
     found = list(changes)
+    others = {(_module(change), _states(change)) for change in found}
     return [
-        change.rated(Severity.COSMETIC) if any(noise.explains(change, found) for noise in NOISE) else change
+        change.rated(Severity.COSMETIC) if any(noise.explains(change, others) for noise in NOISE) else change
         for change in found
     ]

@@ -141,14 +141,14 @@ def _packed(prefix: str, module: nn.Module, *, saved: bool) -> Iterator[tuple[to
     """What a module saves beside parameters and buffers, as quantized layers do: weights, scales, zero points."""
     state: dict[str, object] = {}
     module._save_to_state_dict(state, f"{prefix}." if prefix else "", keep_vars=True)
-    seen: set[int] = set()
+    seen: dict[int, torch.Tensor] = {}  # held, as the address of one that is gone would be another's
     for key, value in state.items():
         own = key.removeprefix(prefix).lstrip(".")
         if own in module._parameters or own in module._buffers:
             continue
         for path, tensor in _inside(value):
             if tensor.data_ptr() not in seen or not tensor.data_ptr():
-                seen.add(tensor.data_ptr())
+                seen[tensor.data_ptr()] = tensor
                 stored = _quantized_bytes(tensor) if tensor.is_quantized else None
                 yield (
                     tensor,

@@ -164,6 +164,17 @@ def test_a_quantized_layer_is_as_large_as_what_it_saves():
     assert Trace.from_text(counted.to_text()) == counted
 
 
+def test_tensors_of_a_quantized_layer_are_told_apart_wherever_they_lie():
+    """Each is unpacked into memory that the one before may just have left."""
+    for _ in range(20):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = torch.ao.quantization.quantize_dynamic(
+                nn.Sequential(nn.LSTMCell(100, 50)), {nn.LSTMCell}, dtype=torch.qint8
+            )
+        assert trace(model, (4, 100)).size >= 200 * (100 + 50) + 4 * 400
+
+
 @pytest.mark.parametrize(
     "layer", [nn.LSTM(100, 50, num_layers=2), nn.GRU(100, 50), nn.LSTMCell(100, 50), nn.Linear(100, 50)]
 )
