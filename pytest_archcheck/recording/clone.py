@@ -16,8 +16,6 @@ import copy
 import functools
 import types
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -38,11 +36,13 @@ from pytest_archcheck.recording.holders import (
     slots_of,
 )
 from pytest_archcheck.recording.placements import Placement
+from pytest_archcheck.recording.tree import distinct_modules
 from pytest_archcheck.recording.twins import twin_of
 
 _T = TypeVar("_T")
 _CONTAINER_TYPES = frozenset((dict, collections.OrderedDict, list, set))
 _REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
+_HOOKS = frozenset(name for name in nn.Module().__dict__ if "hook" in name) | {"_non_persistent_buffers_set"}
 _WRAPPERS = {  # what each keeps the model in; they change where it runs, not what it computes
     "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
     "torch.nn.parallel.data_parallel.DataParallel": "module",
@@ -92,7 +92,7 @@ class Cloner:
         Raises:
             RecordingError: the model is scripted, or has meta tensors where values are needed.
         """
-        self.tree = {id(module) for module in model.modules()}
+        self.tree = {id(module) for module in distinct_modules(model)}
         clone = self.module(model)
         if isinstance(clone, torch.jit.ScriptModule):
             raise RecordingError(
@@ -113,27 +113,33 @@ class Cloner:
         if kept_in is not None:
             return self._unwrapped(module, kept_in)
         clone = self.remember(module, object.__new__(type(module)))
-        with self._inside(clone):
-            for name, value in module.__dict__.items():
-                kind = type(value)
-                if name in _REGISTRIES:
-                    twin: Any = self._registry(value)
-                elif kind in ATOM_TYPES:
-                    twin = value
-                elif name == "_compiled_call_impl":  # of module.compile(); it would run the original
-                    continue
-                elif name == "_graph":  # of torch.fx: the forward was generated from it
-                    twin = value
-                else:
-                    twin = self._at(name, value)
-                object.__setattr__(clone, name, twin)
-            self._slots(module, clone)
+        outside = self._owner, self._path
+        self._owner, self._path = clone, []
+        held = clone.__dict__
+        for name, value in module.__dict__.items():
+            kind = type(value)
+            if kind in ATOM_TYPES:
+                held[name] = value
+            elif name in _HOOKS and kind in _CONTAINER_TYPES and not value:
+                held[name] = kind()
+            elif name in _REGISTRIES:
+                held[name] = self._registry(value)
+            elif name == "_compiled_call_impl":  # of module.compile(); it would run the original
+                continue
+            elif name == "_graph":  # of torch.fx: the forward was generated from it
+                held[name] = value
+            else:
+                held[name] = self._at(name, value)
+        self._slots(module, clone)
+        self._owner, self._path = outside
         return clone
 
     def value(self, value: Any) -> Any:
         """The counterpart of anything that a module holds; what has no state is shared."""
         kind = type(value)
-        if kind in ATOM_TYPES or isinstance(value, ATOMS):
+        if kind in ATOM_TYPES or (kind is tuple and all(type(item) in ATOM_TYPES for item in value)):
+            return value
+        if isinstance(value, ATOMS):
             return value
         known = self.known(value)
         if known is not None:
@@ -186,9 +192,10 @@ class Cloner:
             self.is_lazy = True
         elif self._share and self.place.has_values and isinstance(tensor, nn.Parameter):
             self.shared.append(twin)
-        for name, item in tensor.__dict__.items():
-            if name != "_archcheck_source":
-                twin.__dict__[name] = self.value(item)
+        if tensor.__dict__:
+            for name, item in tensor.__dict__.items():
+                if name != "_archcheck_source":
+                    twin.__dict__[name] = self.value(item)
         return twin
 
     def known(self, original: Any) -> Any:
@@ -205,10 +212,14 @@ class Cloner:
 
     def _registry(self, registry: dict[str, Any]) -> dict[str, Any]:
         """``_parameters``, ``_buffers`` or ``_modules``: the same dict class with the counterparts."""
+        if not registry and type(registry) in _CONTAINER_TYPES:
+            return type(registry)()
         twin = self.remember(registry, copy.copy(registry))
         for name, item in registry.items():
-            if item is not None:
-                twin[name] = self.module(item) if isinstance(item, nn.Module) else self.tensor(item)
+            if isinstance(item, torch.Tensor):
+                twin[name] = self.tensor(item)
+            elif item is not None:
+                twin[name] = self.module(item)
         return twin
 
     def _unwrapped(self, wrapper: nn.Module, kept_in: str) -> nn.Module:
@@ -273,13 +284,6 @@ class Cloner:
         return twin
 
     # -- names -------------------------------------------------------------------------------------
-
-    @contextmanager
-    def _inside(self, owner: nn.Module) -> Iterator[None]:
-        before = self._owner, self._path
-        self._owner, self._path = owner, []
-        yield
-        self._owner, self._path = before
 
     def _at(self, step: str, value: Any) -> Any:
         self._path.append(step)

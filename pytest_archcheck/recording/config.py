@@ -9,8 +9,8 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Hashable
-from typing import cast
+from collections.abc import Hashable, Mapping
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -21,6 +21,7 @@ from pytest_archcheck.records import Value
 
 _DIMENSIONS = re.compile(r"([123])d$")
 _WINDOWS = {"kernel_size", "stride", "padding", "dilation", "output_padding", "output_size"}
+_SIMPLE = frozenset((bool, int, float, str, type(None)))
 _NEVER = {"self", "device", "dtype"}
 
 
@@ -62,24 +63,50 @@ def config_of(module: nn.Module) -> dict[str, Value]:
     """
     if isinstance(module, torch.jit.ScriptModule):
         return {"original_name": module.original_name}
-    cls = type(module)
-    shows_bias = _shows_bias(cls)
-    dimensions = _DIMENSIONS.search(cls.__name__) if is_torch_class(cls) else None
-    config: dict[str, Value] = {}
-    for name in _constructor_arguments(cast(Hashable, cls)):
-        if name in module._parameters or name in module._buffers:
-            if name == "bias" and shows_bias:
-                config[name] = module._parameters.get(name) is not None
-            continue
-        if name in module._modules or name not in module.__dict__:
-            continue
-        value = module.__dict__[name]
-        if isinstance(value, torch.Tensor | nn.Module):
-            continue
-        if dimensions and name in _WINDOWS:
-            value = window(value, int(dimensions[1]))
-        config[name] = plain_value(value)
-    return config
+    dimensions = _dimensions(cast(Hashable, type(module)))
+    return {
+        name: plain_value(window(value, dimensions) if dimensions and name in _WINDOWS else value)
+        for name, value in _arguments_kept(module).items()
+    }
+
+
+class Configs:
+    """The configs of one model's modules; modules that were built alike share one."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Mapping[str, Value]] = {}
+
+    def of(self, module: nn.Module) -> Mapping[str, Value]:
+        """What ``config_of`` gives."""
+        if isinstance(module, torch.jit.ScriptModule):
+            return config_of(module)
+        key: list[Hashable] = [cast(Hashable, type(module))]
+        for name, value in _arguments_kept(module).items():
+            kind = type(value)
+            if kind in _SIMPLE or (kind is tuple and all(type(item) is int for item in value)):
+                key += (name, cast(Hashable, kind), value or repr(value))  # 0.0 is not -0.0
+            else:
+                return config_of(module)
+        config = self._known.get(tuple(key))
+        if config is None:
+            config = self._known[tuple(key)] = config_of(module)
+        return config
+
+
+def _arguments_kept(module: nn.Module) -> dict[str, Any]:
+    """The attributes of a module that are named like an argument of its constructor; no tensors, no modules."""
+    cls = cast(Hashable, type(module))
+    held, parameters = module.__dict__, module._parameters
+    kept: dict[str, Any] = {}
+    for name in constructor_arguments(cls):
+        if name in parameters or name in module._buffers:
+            if name == "bias" and _shows_bias(cls):
+                kept[name] = parameters.get(name) is not None
+        elif name in held and name not in module._modules:
+            value = held[name]
+            if type(value) in _SIMPLE or not isinstance(value, torch.Tensor | nn.Module):
+                kept[name] = value
+    return kept
 
 
 def is_torch_class(cls: type) -> bool:
@@ -101,12 +128,23 @@ def saves_more(module: nn.Module) -> bool:
     ) and not isinstance(module, torch.jit.ScriptModule)
 
 
-def _shows_bias(cls: type) -> bool:
+@functools.lru_cache(maxsize=4096)
+def _shows_bias(key: Hashable) -> bool:
+    cls = cast(type, key)
     return is_torch_class(cls) and ("Conv" in cls.__name__ or "Linear" in cls.__name__)
 
 
-@functools.cache
-def _constructor_arguments(key: Hashable) -> tuple[str, ...]:
+@functools.lru_cache(maxsize=4096)
+def _dimensions(key: Hashable) -> int:
+    """2 for ``Conv2d``, 0 for a class without windows."""
+    cls = cast(type, key)
+    found = _DIMENSIONS.search(cls.__name__) if is_torch_class(cls) else None
+    return int(found[1]) if found else 0
+
+
+@functools.lru_cache(maxsize=4096)
+def constructor_arguments(key: Hashable) -> tuple[str, ...]:
+    """The names of a class's constructor arguments, without where and in what dtype its tensors are made."""
     for cls in cast(type, key).__mro__:  # RNN, LSTM and GRU take *args for their base
         try:
             parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_archcheck.recording.shape_rules import Made, known_result
 from pytest_archcheck.recording.twins import version_of
 from pytest_archcheck.recording.values import is_transformed
 
@@ -40,7 +41,6 @@ LISTED: frozenset[Callable[..., Any]] = frozenset(
 """Functions that may be skipped. None of them draws random numbers or returns a view."""
 
 _PLAIN = (bool, int, float, str, type(None), torch.dtype, torch.Size)
-_Made = tuple[tuple[int, ...], tuple[int, ...], torch.dtype]
 
 
 class Unknown(Exception):
@@ -51,7 +51,7 @@ class ShapeMemo:
     """The results of pure functions on meta, for one recording."""
 
     def __init__(self) -> None:
-        self._made: dict[Hashable, tuple[bool, tuple[_Made | None, ...]]] = {}
+        self._made: dict[Hashable, tuple[bool, tuple[Made | None, ...]]] = {}
         self._written: dict[Hashable, int] = {}
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -66,14 +66,16 @@ class ShapeMemo:
         known = self._made.get(key)
         if known is not None:
             is_tuple, parts = known
-            made = tuple(
-                None if p is None else torch.empty_strided(p[0], p[1], dtype=p[2], device="meta")
-                for p in parts
-            )
-            return made if is_tuple else made[0]
+            if not is_tuple:
+                return parts[0].make()  # type: ignore[union-attr]
+            return tuple(part and part.make() for part in parts)
         target = self._written.get(key)
         if target is not None:
             return tensors[target].zero_()
+        made = known_result(func, args, kwargs)
+        if made is not None:
+            self._made[key] = (False, (made,))
+            return made.make()
         versions = [version_of(tensor) for tensor in tensors]
         result = func(*args, **kwargs)
         written = [i for i, tensor in enumerate(tensors) if version_of(tensor) != versions[i]]
@@ -87,7 +89,7 @@ class ShapeMemo:
         is_tuple = type(result) is tuple
         parts = result if is_tuple else (result,)
         taken = {tensor.untyped_storage()._cdata for tensor in tensors}
-        made: list[_Made | None] = []
+        made: list[Made | None] = []
         for part in parts:
             if part is None:
                 made.append(None)
@@ -95,7 +97,7 @@ class ShapeMemo:
             if not _is_plain(part) or part.untyped_storage()._cdata in taken or part.storage_offset():
                 return
             taken.add(part.untyped_storage()._cdata)
-            made.append((tuple(part.shape), part.stride(), part.dtype))
+            made.append(Made(tuple(part.shape), part.stride(), part.dtype))
         self._made[key] = (is_tuple, tuple(made))
 
 

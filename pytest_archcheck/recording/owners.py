@@ -10,15 +10,17 @@ import torch
 from torch import nn
 
 from pytest_archcheck.recording.clone import Found
-from pytest_archcheck.recording.config import config_of, is_atomic, saves_more, type_name
+from pytest_archcheck.recording.config import Configs, is_atomic, saves_more, type_name
+from pytest_archcheck.recording.repeats import LISTED
+from pytest_archcheck.recording.tree import named_modules
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
-from pytest_archcheck.records import Module, Ref, StateTensor
+from pytest_archcheck.records import Module, StateTensor
 
 
 class Owner:
     """What the record says of one module of the clone."""
 
-    __slots__ = ("_cls", "atomic", "calls", "hidden", "module", "state")
+    __slots__ = ("_cls", "atomic", "calls", "hidden", "module", "repeats", "state")
 
     def __init__(
         self, cls: type, record: Module, atomic: bool, state: tuple[StateTensor, ...], hidden: bool = False
@@ -29,6 +31,13 @@ class Owner:
         self.state = state
         self.hidden = hidden
         self.calls = 0
+        self.repeats = atomic and not hidden and cls in LISTED
+        """Whether a call of it may be skipped where an equal layer did the same before."""
+
+    def call_id(self, number: int) -> str:
+        """The id of one of its calls."""
+        name = self.module.name or "."
+        return name if number == 1 else f"{name}#{number}"
 
     @property
     def keywords(self) -> tuple[str, ...]:
@@ -59,25 +68,25 @@ class Inventory:
 
     def __init__(self, clone: nn.Module, found: Iterable[Found]) -> None:
         self.owners: dict[nn.Module, Owner] = {}
-        self.refs: dict[int, Ref] = {}
+        self.tensors: dict[int, StateTensor] = {}
         """Parameters and buffers by id."""
         self.hidden: dict[int, StateTensor] = {}
         """Tensors of hidden modules and of plain attributes by id."""
         self._clone = clone
+        self._configs = Configs()
         self._held: list[torch.Tensor] = []  # an id stays theirs while the forward runs
         self._first: dict[int, str] = {}
         state: list[StateTensor] = []
         own: dict[str, list[StateTensor]] = {}
-        for name, module in clone.named_modules(remove_duplicate=False):
+        named = list(named_modules(clone))
+        for name, module in named:
             own[name] = []
             for tensor, record in self._state_of(name, module):
-                self.refs.setdefault(id(tensor), Ref(f"{record.kind}:{record.name}"))
+                self.tensors.setdefault(id(tensor), record)
                 state.append(record)
                 own[name].append(record)
         self.state = tuple(state)
-        self.modules = tuple(
-            self._add(name, module, own[name]) for name, module in clone.named_modules(remove_duplicate=False)
-        )
+        self.modules = tuple(self._add(name, module, own[name]) for name, module in named)
         self._add_found(found)
 
     @property
@@ -89,9 +98,9 @@ class Inventory:
         known = self.owners.get(module)
         if known is not None:
             return Module(name, known.module.type, {}, same_as=known.module.name)
-        config = config_of(module)
+        config = self._configs.of(module)
         if module.training != self._clone.training:  # a frozen batch norm, a dropout that stays on
-            config["training"] = module.training
+            config = {**config, "training": module.training}
         record = Module(name, type_name(type(module)), config)
         self.owners[module] = Owner(type(module), record, is_atomic(module), tuple(own), hidden)
         return record
@@ -102,13 +111,13 @@ class Inventory:
             base = self.owners[item.owner].module.name
             path = f"{base}.{item.path}" if base else item.path
             if isinstance(item.thing, torch.Tensor):
-                if id(item.thing) not in self.refs and id(item.thing) not in self.hidden:
+                if id(item.thing) not in self.tensors and id(item.thing) not in self.hidden:
                     self._held.append(item.thing)
                     self.hidden[id(item.thing)] = StateTensor(path, "const", spec_of(item.thing), saved=False)
                 continue
             while path in names:
                 path += "+"
-            for name, module in item.thing.named_modules(prefix=path):
+            for name, module in named_modules(item.thing, path):
                 if module not in self.owners:
                     names.add(name)
                     own = []
@@ -120,18 +129,20 @@ class Inventory:
     def _state_of(
         self, prefix: str, module: nn.Module, hidden: bool = False
     ) -> Iterator[tuple[torch.Tensor, StateTensor]]:
-        unsaved = getattr(module, "_non_persistent_buffers_set", ())
         for kind, tensors in (("param", module._parameters), ("buffer", module._buffers)):
+            if not tensors:
+                continue
+            unsaved = getattr(module, "_non_persistent_buffers_set", ())
             for key, tensor in tensors.items():
                 if tensor is None:
                     continue
                 self._held.append(tensor)
                 name = f"{prefix}.{key}" if prefix else key
-                tied_to = self._first.get(id(tensor))
-                self._first.setdefault(id(tensor), name)
+                first = self._first.setdefault(id(tensor), name)
                 trainable = kind == "param" and tensor.requires_grad
                 saved = not hidden and key not in unsaved
                 stored = getattr(tensor, "_archcheck_stored", None)
+                tied_to = None if first is name else first
                 yield tensor, StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved, stored)
         if saves_more(module):
             yield from _packed(prefix, module, saved=not hidden)

@@ -25,7 +25,7 @@ from pytest_archcheck.recording.owners import Inventory
 from pytest_archcheck.recording.placements import Placement
 from pytest_archcheck.recording.sources import Operands, Sources
 from pytest_archcheck.recording.twins import UNKNOWN_VERSION, version_of
-from pytest_archcheck.recording.values import is_transformed, record_value, spec_of, tensor_leaves
+from pytest_archcheck.recording.values import is_transformed, record_value, spec_of, tensors_in
 from pytest_archcheck.records import (
     Call,
     Module,
@@ -58,7 +58,7 @@ class Recorder(TorchFunctionMode):
         self.given = 0
         """How many tensors the forward is called with."""
         self.inventory = Inventory(clone, found)
-        self.sources = Sources(self.inventory.refs, self.inventory.hidden, self.calls)
+        self.sources = Sources(self.inventory.tensors, self.inventory.hidden, self.calls)
         self._numbers: dict[str, int] = {}
         self._is_meta = self.device.type == "meta"
         self.layers = Layers(self.inventory, self.sources, self.calls, self._is_meta)
@@ -105,7 +105,7 @@ class Recorder(TorchFunctionMode):
             return self._run(func, args, kwargs)
         if raw_name == "empty" and sys._getframe(1).f_globals.get("__name__") == "torch.utils.checkpoint":
             return self._run(func, args, kwargs)  # a dummy of some versions of torch
-        operands = [(tensor, version_of(tensor)) for _, tensor in tensor_leaves((args, kwargs))]
+        operands = [(tensor, version_of(tensor)) for tensor in tensors_in((args, kwargs))]
         if operands and operands[0][1] == UNKNOWN_VERSION and _IN_PLACE.fullmatch(raw_name):
             operands[0] = (operands[0][0], UNKNOWN_VERSION - 1)
         try:
@@ -118,9 +118,8 @@ class Recorder(TorchFunctionMode):
             if func.__self__.__name__ == "data":  # the tensor is another one now
                 self.sources.mark(args[0], self.sources.of(args[1]))
             return result
-        makes = next(tensor_leaves(result), None) is not None
         if (
-            not makes
+            not tensors_in(result)
             and raw_name != "backward"
             and all(version_of(tensor) == version for tensor, version in operands)
         ):

@@ -19,19 +19,24 @@ import torch
 
 from pytest_archcheck.recording.extents import Extent, extent_of, overlap
 from pytest_archcheck.recording.twins import memory_of, version_of
-from pytest_archcheck.recording.values import spec_of, tensor_leaves
+from pytest_archcheck.recording.values import spec_of, tensors_in
 from pytest_archcheck.records import Call, Ref, StateTensor, TensorSpec
 
 Operands = list[tuple[torch.Tensor, int]]
 """The tensors among a call's arguments, each with its version before the call."""
 
 
-class _Mark(NamedTuple):
+class _Mark:
     """When a tensor got its value, from whom, and in which recording: another may have seen it before."""
 
-    clock: int
-    ref: Ref
-    recording: object
+    __slots__ = ("clock", "memory", "recording", "ref")
+
+    def __init__(self, clock: int, ref: Ref, recording: object) -> None:
+        self.clock = clock
+        self.ref = ref
+        self.recording = recording
+        self.memory: int | None = None
+        """The memory that the tensor looks at, once it was asked for."""
 
 
 class _Write(NamedTuple):
@@ -47,13 +52,13 @@ class Sources:
     """The sources of one recording.
 
     Args:
-        state: references of the clone's parameters and buffers, by id.
+        state: the clone's parameters and buffers, by id.
         hidden: the tensors that the clone holds besides, by id.
         calls: the calls recorded so far, which the recorder goes on to fill.
     """
 
     def __init__(
-        self, state: Mapping[int, Ref], hidden: Mapping[int, StateTensor], calls: list[Call | None]
+        self, state: Mapping[int, StateTensor], hidden: Mapping[int, StateTensor], calls: list[Call | None]
     ) -> None:
         self.others: dict[str, StateTensor] = {}
         """Tensors that the forward used and that are neither parameters nor buffers nor made in it."""
@@ -75,7 +80,10 @@ class Sources:
         if mark is None or mark.recording is not self._recording:
             mark = self._foreign_mark(tensor) or self._first_sight(tensor)
         if self._writes:
-            for written in reversed(self._writes.get(_memory(tensor), ())):
+            memory = mark.memory
+            if memory is None:
+                memory = mark.memory = _memory(tensor)
+            for written in reversed(self._writes.get(memory, ())):
                 if written.clock <= mark.clock:
                     break
                 if overlap(written.extent, extent_of(tensor)):
@@ -85,7 +93,7 @@ class Sources:
     def mark(self, tensor: torch.Tensor, ref: Ref) -> None:
         """Say who made a tensor."""
         mark = _Mark(self._clock, ref, self._recording)
-        if self._foreign_mark(tensor) is not None:
+        if self._foreign and self._foreign_mark(tensor) is not None:
             self._foreign[id(tensor)] = (weakref.ref(tensor), mark)
         else:
             tensor._archcheck_source = mark  # type: ignore[attr-defined]
@@ -106,31 +114,30 @@ class Sources:
         self._clock += 1
         written = [tensor for tensor, version in operands if version_of(tensor) != version]
         for tensor in written:
+            mark = getattr(tensor, "_archcheck_source", None)
+            if mark is not None:
+                mark.memory = None  # it may be another one now
             write = _Write(self._clock, Ref(call_id), slot, extent_of(tensor))
             self._writes.setdefault(_memory(tensor), []).append(write)
-        leaves = [tensor for _, tensor in tensor_leaves(result)]
-        handed_back = {
-            id(tensor): _alias(tensor)
-            for tensor in leaves
-            if any(tensor is operand for operand, _ in operands)
-            and not any(tensor is target for target in written)
-        }
+        leaves = tensors_in(result)
+        kept = {id(operand) for operand, _ in operands} - {id(target) for target in written}
+        handed_back = {id(tensor): _alias(tensor) for tensor in leaves if id(tensor) in kept}
         if handed_back:
             result = _replace(result, handed_back)
-            leaves = [tensor for _, tensor in tensor_leaves(result)]
+            leaves = tensors_in(result)
         for index, tensor in enumerate(leaves):
             self.mark(tensor, Ref(call_id, index))
-        return result, tuple(spec_of(tensor) for tensor in leaves or written[:1])
+        return result, tuple([spec_of(tensor) for tensor in leaves or written[:1]])
 
     def _first_sight(self, tensor: torch.Tensor) -> _Mark:
         """Name a tensor that no recorded call made."""
-        ref = self._state.get(id(tensor))
-        hidden = self._hidden.get(id(tensor))
-        if ref is None and hidden is not None:
-            self.use((hidden,))
-            ref = Ref(f"{hidden.kind}:{hidden.name}")
-        if ref is not None:
-            mark = _Mark(0, ref, self._recording)
+        own = self._state.get(id(tensor))
+        if own is None:
+            own = self._hidden.get(id(tensor))
+            if own is not None:
+                self.use((own,))
+        if own is not None:
+            mark = _Mark(0, Ref(f"{own.kind}:{own.name}"), self._recording)
             tensor._archcheck_source = mark  # type: ignore[attr-defined]
             return mark
         scope = self.scope or "."

@@ -33,6 +33,18 @@ def twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tensor
     Raises:
         NoValuesError: a meta tensor for a real device.
     """
+    kind = type(tensor)
+    if (
+        place.device.type == "meta"
+        and (kind is nn.Parameter or kind is torch.Tensor)
+        and tensor.layout is torch.strided
+        and not (tensor.is_quantized or tensor.is_nested)
+    ):
+        size, stride = tensor.size(), tensor.stride()
+        plain = torch.empty_strided(size, stride, dtype=tensor.dtype, device=place.device)
+        if kind is torch.Tensor:
+            return plain.requires_grad_() if tensor.requires_grad else plain
+        return torch.Tensor._make_subclass(kind, plain, tensor.requires_grad)
     twin = _twin_of(tensor, place, share)
     stored = _stored_bytes(tensor)
     if stored is not None:

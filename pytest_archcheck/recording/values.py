@@ -34,8 +34,14 @@ def is_transformed() -> bool:
 
 def spec_of(tensor: torch.Tensor, path: str = "") -> TensorSpec:
     """Shape and dtype of a tensor; a ragged dimension, as nested tensors have, is -1."""
-    shape = _ragged_shape(tensor) if tensor.is_nested else tuple(tensor.shape)
-    return TensorSpec(shape, dtype_name(tensor.dtype), path)
+    if tensor.is_nested:
+        return TensorSpec(_ragged_shape(tensor), dtype_name(tensor.dtype), path)
+    return _spec(tensor.shape, tensor.dtype, path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _spec(shape: torch.Size, dtype: torch.dtype, path: str) -> TensorSpec:
+    return TensorSpec(tuple(shape), dtype_name(dtype), path)
 
 
 def _ragged_shape(tensor: torch.Tensor) -> tuple[int, ...]:
@@ -53,6 +59,29 @@ def _ragged_shape(tensor: torch.Tensor) -> tuple[int, ...]:
 def dtype_name(dtype: torch.dtype) -> str:
     """``torch.float32`` as ``"float32"``."""
     return str(dtype).removeprefix("torch.")
+
+
+def tensors_in(value: Any) -> list[torch.Tensor]:
+    """The tensors of ``tensor_leaves``, without their paths."""
+    found: list[torch.Tensor] = []
+    _gather(value, found)
+    return found
+
+
+def _gather(value: Any, found: list[torch.Tensor]) -> None:
+    kind = type(value)
+    if kind is torch.Tensor:
+        found.append(value)
+    elif kind in _PLAIN:
+        return
+    elif kind is tuple or kind is list:
+        for item in value:
+            _gather(item, found)
+    elif kind is dict:
+        for item in value.values():
+            _gather(item, found)
+    else:
+        found += [tensor for _, tensor in tensor_leaves(value)]
 
 
 def tensor_leaves(
@@ -100,12 +129,13 @@ def tensor_leaves(
 
 def record_value(value: Any, ref_of: Callable[[torch.Tensor], Ref]) -> Value:
     """A value of the record: plain data as it is, tensors by reference, all else by name."""
-    if isinstance(value, torch.Tensor):
-        return ref_of(value)
-    if type(value) in _PLAIN:
+    kind = type(value)
+    if kind in _PLAIN:
         return value  # type: ignore[no-any-return]
+    if kind is torch.Tensor or isinstance(value, torch.Tensor):
+        return ref_of(value)
     if isinstance(value, tuple | list):
-        return tuple(record_value(item, ref_of) for item in value)
+        return tuple([record_value(item, ref_of) for item in value])
     if isinstance(value, slice):
         parts = (value.start, value.stop, value.step)
         return {"slice": tuple(record_value(part, ref_of) for part in parts)}
