@@ -71,28 +71,46 @@ def _record(
     share: bool = True,
 ) -> Trace:
     with unrecorded(), undisturbed(place), caches_clean(model), torch.set_grad_enabled(grad):
-        cloner = Cloner(place, share)
-        clone = cloned(cloner, model)
-        guard = ParameterGuard(cloner.shared)
-        error: RecordingError | None = None
-        try:
-            with guard if cloner.shared else nullcontext():
-                arguments = set_up(clone, cloner, inputs, kwargs, train)
-                recorder = Recorder(clone, place, cloner.found)
-                result = _run(recorder, arguments, place)
-        except RecordingError as raised:
-            error = raised
-        if error is None and not guard.tripped:
-            return _trace_of(recorder, arguments, result, place, train, (*notes, *cloner.notes))
-    cause = str(error.__cause__ if error else "")
-    if guard.tripped or (share and "already associated to a python object" in cause):
+        outcome = _record_clone(model, inputs, kwargs, place, train, notes, share)
+    if isinstance(outcome, Trace):
+        return outcome
+    cause = str(outcome.__cause__ if outcome else "")
+    if outcome is None or (share and "already associated to a python object" in cause):
         # Copies: it writes to its parameters; or torch 2.4, where a guard and a tensor subclass do not go together.
         return _record(model, inputs, kwargs, place, train, notes, grad, share=False)
-    assert error is not None
     if grad or "does not require grad" not in cause:
-        raise error
+        raise outcome
     notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
     return _record(model, inputs, kwargs, place, train, notes, grad=True, share=share)
+
+
+def _record_clone(
+    model: nn.Module,
+    inputs: Any,
+    kwargs: Mapping[str, Any] | None,
+    place: Placement,
+    train: bool,
+    notes: tuple[str, ...],
+    share: bool,
+) -> Trace | RecordingError | None:
+    """The trace, why there is none, or ``None`` where the forward was stopped before it wrote to a parameter.
+
+    The clone is gone when this returns, and with it most of what the garbage collector would look at.
+    """
+    cloner = Cloner(place, share)
+    clone = cloned(cloner, model)
+    guard = ParameterGuard(cloner.shared)
+    error: RecordingError | None = None
+    try:
+        with guard if cloner.shared else nullcontext():
+            arguments = set_up(clone, cloner, inputs, kwargs, train)
+            recorder = Recorder(clone, place, cloner.found)
+            result = _run(recorder, arguments, place)
+    except RecordingError as raised:
+        error = raised
+    if guard.tripped:
+        return None
+    return error or _trace_of(recorder, arguments, result, place, train, (*notes, *cloner.notes))
 
 
 def _run(recorder: Recorder, arguments: Arguments, place: Placement) -> Any:

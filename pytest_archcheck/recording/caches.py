@@ -20,6 +20,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from pytest_archcheck.recording.tree import distinct_modules
+
 _LIBRARIES = sys.stdlib_module_names | {"torch", "numpy"}
 _DEPTH = 3
 """How deep containers in containers are looked into."""
@@ -52,13 +54,14 @@ def caches_clean(model: nn.Module) -> Iterator[None]:
 
 def _owners(model: nn.Module) -> list[Any]:
     """The classes of all modules, the files of these and of hooks, and what those files import; no libraries."""
-    modules = list(model.modules())
+    modules = distinct_modules(model)
     classes = {base for cls in {type(module) for module in modules} for base in cls.__mro__}
     own = [cls for cls in classes if _package(cls.__module__) not in _LIBRARIES]
     names = {cls.__module__ for cls in own}
     for module in modules:
-        for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values()):
-            names.add(getattr(hook, "__module__", None) or "")
+        if module._forward_hooks or module._forward_pre_hooks:
+            for hook in (*module._forward_hooks.values(), *module._forward_pre_hooks.values()):
+                names.add(getattr(hook, "__module__", None) or "")
     files = [sys.modules[name] for name in names if name in sys.modules]
     imported = [
         value for file in files for value in vars(file).values() if isinstance(value, types.ModuleType)

@@ -24,6 +24,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.holders import (
     ATOM_TYPES,
     ATOMS,
@@ -48,6 +49,12 @@ _WRAPPERS = {  # what each keeps the model in; they change where it runs, not wh
     "torch.nn.parallel.data_parallel.DataParallel": "module",
     "torch.nn.parallel.distributed.DistributedDataParallel": "module",
 }
+
+
+@per_class
+def _kept_in(cls: type[Any]) -> str | None:
+    """The attribute in which a wrapper keeps the model; ``None`` for all other classes."""
+    return _WRAPPERS.get(f"{getattr(cls, '__module__', '')}.{getattr(cls, '__qualname__', '')}")
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,7 @@ class Cloner:
         self.is_lazy = False
         self._memo: dict[int, Any] = {}
         self._kept: list[Any] = []  # ids in the memo stay taken while the clone is being made
-        self.tree: set[int] = set()
+        self._model: nn.Module | None = None
         self._owner: nn.Module | None = None
         self._path: list[str] = []
 
@@ -92,7 +99,7 @@ class Cloner:
         Raises:
             RecordingError: the model is scripted, or has meta tensors where values are needed.
         """
-        self.tree = {id(module) for module in distinct_modules(model)}
+        self._model = model
         clone = self.module(model)
         if isinstance(clone, torch.jit.ScriptModule):
             raise RecordingError(
@@ -100,6 +107,11 @@ class Cloner:
                 "record the module that it was scripted from"
             )
         return clone
+
+    @functools.cached_property
+    def tree(self) -> set[int]:
+        """Ids of the model's modules."""
+        return set() if self._model is None else {id(module) for module in distinct_modules(self._model)}
 
     def module(self, module: nn.Module) -> nn.Module:
         """The clone of a module and of everything below it."""
@@ -109,7 +121,7 @@ class Cloner:
         if isinstance(module, torch.jit.ScriptModule):
             scripted = copy.deepcopy(module)
             return self.remember(module, scripted.to(self.place.device))
-        kept_in = _WRAPPERS.get(f"{type(module).__module__}.{type(module).__qualname__}")
+        kept_in = _kept_in(type(module))
         if kept_in is not None:
             return self._unwrapped(module, kept_in)
         clone = self.remember(module, object.__new__(type(module)))

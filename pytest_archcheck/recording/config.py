@@ -6,15 +6,15 @@ changes between versions of torch.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 from collections.abc import Hashable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import nn
 
+from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.functions import window
 from pytest_archcheck.recording.values import plain_value, qualified_name
 from pytest_archcheck.records import Value
@@ -31,20 +31,22 @@ def is_atomic(module: nn.Module) -> bool:
     One whose ``forward`` was replaced on the instance is what that function does. The inside of a scripted
     module cannot be seen.
     """
+    cls = type(module)
     if isinstance(module, torch.jit.ScriptModule):
         return True
     if "forward" in module.__dict__:
         return False
-    if is_quantized(type(module)):
+    if is_quantized(cls):
         return True
-    if not is_torch_class(type(module)):
+    if not is_torch_class(cls):
         return False
     if isinstance(module, nn.MultiheadAttention):  # its projection may be parametrized, or a LoRA layer
         return all(is_torch_class(type(child)) for child in module._modules.values())
     return not module._modules or isinstance(module, nn.RNNBase)
 
 
-def type_name(cls: type) -> str:
+@per_class
+def type_name(cls: type[Any]) -> str:
     """``Conv2d`` for ``torch.nn``'s own classes, the fully qualified name for all others."""
     if issubclass(cls, torch.jit.ScriptModule):
         return "torch.jit.ScriptModule"
@@ -63,7 +65,7 @@ def config_of(module: nn.Module) -> dict[str, Value]:
     """
     if isinstance(module, torch.jit.ScriptModule):
         return {"original_name": module.original_name}
-    dimensions = _dimensions(cast(Hashable, type(module)))
+    dimensions = _dimensions(type(module))
     return {
         name: plain_value(window(value, dimensions) if dimensions and name in _WINDOWS else value)
         for name, value in _arguments_kept(module).items()
@@ -78,24 +80,25 @@ class Configs:
 
     def of(self, module: nn.Module) -> Mapping[str, Value]:
         """What ``config_of`` gives."""
-        if isinstance(module, torch.jit.ScriptModule):
+        cls = type(module)
+        held = module.__dict__
+        if not is_torch_class(cls) or module._modules or "bias" in held:
             return config_of(module)
-        key: list[Hashable] = [cast(Hashable, type(module))]
-        for name, value in _arguments_kept(module).items():
-            kind = type(value)
-            if kind in _SIMPLE or (kind is tuple and all(type(item) is int for item in value)):
-                key += (name, cast(Hashable, kind), value or repr(value))  # 0.0 is not -0.0
-            else:
-                return config_of(module)
-        config = self._known.get(tuple(key))
+        values = tuple(map(held.get, constructor_arguments(cls)))
+        key = (
+            cls.__name__,
+            repr(values),
+            module._parameters.get("bias") is None,
+        )  # 1, 1.0 and True are three things
+        config = self._known.get(key)
         if config is None:
-            config = self._known[tuple(key)] = config_of(module)
+            config = self._known[key] = config_of(module)
         return config
 
 
 def _arguments_kept(module: nn.Module) -> dict[str, Any]:
     """The attributes of a module that are named like an argument of its constructor; no tensors, no modules."""
-    cls = cast(Hashable, type(module))
+    cls = type(module)
     held, parameters = module.__dict__, module._parameters
     kept: dict[str, Any] = {}
     for name in constructor_arguments(cls):
@@ -119,39 +122,37 @@ def is_quantized(cls: type) -> bool:
     return cls.__module__.startswith("torch.ao.nn.") and ".quantized." in cls.__module__
 
 
-def saves_more(module: nn.Module) -> bool:
-    """Whether a module saves tensors that are neither parameters nor buffers: it has its own way of saving."""
-    cls = type(module)
+@per_class
+def saves_more(cls: type[Any]) -> bool:
+    """Whether a class saves tensors that are neither parameters nor buffers: it has its own way of saving."""
     return (
         cls._save_to_state_dict is not nn.Module._save_to_state_dict
         or cls.get_extra_state is not nn.Module.get_extra_state
-    ) and not isinstance(module, torch.jit.ScriptModule)
+    ) and not issubclass(cls, torch.jit.ScriptModule)
 
 
-@functools.lru_cache(maxsize=4096)
-def _shows_bias(key: Hashable) -> bool:
-    cls = cast(type, key)
+@per_class
+def _shows_bias(cls: type[Any]) -> bool:
     return is_torch_class(cls) and ("Conv" in cls.__name__ or "Linear" in cls.__name__)
 
 
-@functools.lru_cache(maxsize=4096)
-def _dimensions(key: Hashable) -> int:
+@per_class
+def _dimensions(cls: type[Any]) -> int:
     """2 for ``Conv2d``, 0 for a class without windows."""
-    cls = cast(type, key)
     found = _DIMENSIONS.search(cls.__name__) if is_torch_class(cls) else None
     return int(found[1]) if found else 0
 
 
-@functools.lru_cache(maxsize=4096)
-def constructor_arguments(key: Hashable) -> tuple[str, ...]:
+@per_class
+def constructor_arguments(cls: type[Any]) -> tuple[str, ...]:
     """The names of a class's constructor arguments, without where and in what dtype its tensors are made."""
-    for cls in cast(type, key).__mro__:  # RNN, LSTM and GRU take *args for their base
+    for base in cls.__mro__:  # RNN, LSTM and GRU take *args for their base
         try:
-            parameters = inspect.signature(cls.__init__).parameters.values()  # type: ignore[misc]
+            parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
         except (TypeError, ValueError):
             continue
         kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
         names = tuple(p.name for p in parameters if p.name not in _NEVER and p.kind not in kinds)
-        if names or not cls.__module__.startswith("torch."):
+        if names or not base.__module__.startswith("torch."):
             return names
     return ()

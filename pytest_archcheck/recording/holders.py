@@ -20,6 +20,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 from torch import nn
 
+from pytest_archcheck.recording.classes import per_class
+
 ATOMS = (
     bool,
     int,
@@ -73,7 +75,9 @@ RARE_CONTAINERS = (
 class Cloning(Protocol):
     """What is needed of the cloner here."""
 
-    tree: set[int]
+    @property
+    def tree(self) -> set[int]:
+        """Ids of the model's modules."""
 
     def value(self, value: Any) -> Any:
         """The counterpart of a value."""
@@ -141,17 +145,24 @@ def reaches_state(function: types.FunctionType, tree: Set[int]) -> bool:
 
 def slots_of(value: Any) -> Iterator[tuple[str, str, Any]]:
     """What ``__slots__`` hold, each with its attribute's key and the name that the class wrote."""
-    for cls in type(value).__mro__:
-        slots = cls.__dict__.get("__slots__", ())
+    for key, name in _slots_in(type(value)):
+        try:
+            yield key, name, object.__getattribute__(value, key)
+        except AttributeError:
+            continue
+
+
+@per_class
+def _slots_in(cls: type[Any]) -> tuple[tuple[str, str], ...]:
+    found = []
+    for base in cls.__mro__:
+        slots = base.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
             if name in ("__dict__", "__weakref__"):
                 continue
             is_private = name.startswith("__") and not name.endswith("__")
-            key = f"_{cls.__name__.lstrip('_')}{name}" if is_private else name
-            try:
-                yield key, name, object.__getattribute__(value, key)
-            except AttributeError:
-                continue
+            found.append((f"_{base.__name__.lstrip('_')}{name}" if is_private else name, name))
+    return tuple(found)
 
 
 def clone_container(value: Any, cloner: Cloning) -> Any:

@@ -77,16 +77,16 @@ class Inventory:
         self._held: list[torch.Tensor] = []  # an id stays theirs while the forward runs
         self._first: dict[int, str] = {}
         state: list[StateTensor] = []
-        own: dict[str, list[StateTensor]] = {}
-        named = list(named_modules(clone))
-        for name, module in named:
-            own[name] = []
+        modules: list[Module] = []
+        for name, module in named_modules(clone):
+            own: list[StateTensor] = []
             for tensor, record in self._state_of(name, module):
                 self.tensors.setdefault(id(tensor), record)
-                state.append(record)
-                own[name].append(record)
+                own.append(record)
+            state += own
+            modules.append(self._add(name, module, own))
         self.state = tuple(state)
-        self.modules = tuple(self._add(name, module, own[name]) for name, module in named)
+        self.modules = tuple(modules)
         self._add_found(found)
 
     @property
@@ -144,7 +144,7 @@ class Inventory:
                 stored = getattr(tensor, "_archcheck_stored", None)
                 tied_to = None if first is name else first
                 yield tensor, StateTensor(name, kind, spec_of(tensor), trainable, tied_to, saved, stored)
-        if saves_more(module):
+        if saves_more(type(module)):
             yield from _packed(prefix, module, saved=not hidden)
 
 

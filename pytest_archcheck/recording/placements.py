@@ -106,7 +106,9 @@ def random_state_kept(device: torch.device | None = None) -> Iterator[None]:
     numpy_state = numpy.random.get_state() if numpy else None
     cuda = [device.index] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(0)
+        torch.default_generator.manual_seed(0)
+        if cuda:
+            torch.cuda.manual_seed_all(0)
         random.seed(0)
         if numpy:
             numpy.random.seed(0)

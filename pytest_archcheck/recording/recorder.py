@@ -37,6 +37,8 @@ from pytest_archcheck.records import (
 
 # Functions that set something about a tensor and make none.
 _SETTERS = frozenset(("requires_grad_", "retain_grad", "register_hook", "share_memory_"))
+# Methods that ask and make no tensor; a sixth of what a Swin calls.
+_QUERIES = frozenset(("size", "dim", "numel", "stride", "is_floating_point", "is_contiguous"))
 _KERNELS = ("torch._refs", "torch._meta_registrations", "torch._prims", "torch._decomp")
 _IN_PLACE = re.compile(r"[a-z]\w*_|__i\w+__|__setitem__")
 
@@ -98,6 +100,8 @@ class Recorder(TorchFunctionMode):
         if _active.stack[-1] is not self:  # the forward records another model
             return func(*args, **kwargs)
         raw_name = getattr(func, "__name__", "")
+        if raw_name in _QUERIES:
+            return func(*args, **kwargs)
         func, args, kwargs = placed(func, raw_name, args, kwargs, self.device)
         if self._is_meta:
             refuse_autocast()

@@ -7,14 +7,14 @@ input written in place is not run again under the same key; what it would have d
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Hashable, Iterable
 from operator import itemgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
+from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.config import constructor_arguments
 from pytest_archcheck.recording.shape_rules import Made
 from pytest_archcheck.recording.sources import Operands
@@ -98,10 +98,9 @@ class LayerMemo:
         self._effects[key] = Effect(made, writes, (spec_of(x),), (spec_of(y),))
 
 
-@functools.lru_cache(maxsize=256)
-def _reader(key: Hashable) -> Callable[[dict[str, Any]], Any]:
+@per_class
+def _reader(cls: type[Any]) -> Callable[[dict[str, Any]], Any]:
     """Reads the attributes that say what a layer of a class does, from its ``__dict__``."""
-    cls = cast(type, key)
     names = [name for name in constructor_arguments(cls) if name not in _TENSORS]
     return itemgetter(*names) if names else lambda held: ()
 

@@ -11,11 +11,13 @@ from torch import nn
 
 from pytest_archcheck.errors import RecordingError, UsageError
 from pytest_archcheck.recording.build import Subject, is_model_or_factory
+from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.failures import in_short
 from pytest_archcheck.recording.inputs import Arguments, make_arguments
 from pytest_archcheck.recording.placements import Placement, placement, placements
 from pytest_archcheck.recording.recorder import unrecorded
+from pytest_archcheck.recording.tree import distinct_modules
 from pytest_archcheck.recording.twins import NoValuesError
 
 _T = TypeVar("_T")
@@ -110,14 +112,27 @@ def set_up(
 
 def _set_mode(clone: nn.Module, train: bool, cloner: Cloner) -> None:
     """Training or evaluation mode, as the model's own ``train()`` sets it."""
-    for module in clone.modules():
-        if isinstance(module, torch.fx.GraphModule) and "train" in module.__dict__:
+    modules = distinct_modules(clone)
+    for module in modules:
+        if "train" in module.__dict__ and isinstance(module, torch.fx.GraphModule):
             del module.__dict__["train"]  # of an exported program, which refuses
             cloner.notes.append("the mode is the one that the program was exported in")
     try:
-        clone.train(train)
+        if any(_has_own_mode(type(module)) or "train" in module.__dict__ for module in modules):
+            clone.train(train)
+        else:
+            for module in modules:
+                module.__dict__["training"] = train
     except Exception as error:
         raise _not_set_up(clone, error) from error
+
+
+@per_class
+def _has_own_mode(cls: type[Any]) -> bool:
+    """Whether a class says itself what its mode is, or which its children are."""
+    return hasattr(cls, "training") or any(
+        getattr(cls, name) is not getattr(nn.Module, name) for name in ("train", "children", "__setattr__")
+    )
 
 
 def _not_set_up(model: nn.Module, error: Exception) -> RecordingError:
