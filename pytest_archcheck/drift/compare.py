@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import zip_longest
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.drift.changes import find_changes
 from pytest_archcheck.drift.groups import Group, Sizes, grouped, grouped_by_place
 from pytest_archcheck.drift.noise import without_noise
@@ -15,6 +16,7 @@ from pytest_archcheck.drift.severity import FAILING, Change, Severity
 from pytest_archcheck.traces import Trace
 
 
+@collector_off()
 def diff(before: Trace, after: Trace) -> Drift:
     """What changed from one trace to another; falsy when nothing did, and its ``str`` explains it.
 

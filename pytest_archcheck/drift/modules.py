@@ -62,6 +62,8 @@ class ModulePairs:
         """Pair what is left on both sides, the largest first."""
         left = [[node for node in self.before.values() if node.name not in self.new]]
         left.append([node for node in self.after.values() if node.name not in self.old])
+        if not all(left):
+            return
         known = set(self.new)
         for alike in (_exact, _class_and_shape):
             there: dict[Hashable, list[Node]] = defaultdict(list)
@@ -172,6 +174,8 @@ def _in_sequence(old: list[Node], new: list[Node]) -> list[_Pair]:
 
 def _renamed(old: list[Node], new: list[Node]) -> list[_Pair]:
     """Pairs among children whose names are found on one side only."""
+    if not old or not new:
+        return []
     by_key = [{node.key: node for node in side} for side in (old, new)]
     pairs = [
         pair

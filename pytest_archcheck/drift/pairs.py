@@ -80,6 +80,8 @@ class Pairs:
     def _in_another_spelling(self) -> None:
         """Pair what is left where it takes the same in the same place."""
         left = [call for call in self.before.calls if call.id not in self.calls and _computes(call)]
+        if not left:
+            return
         new = set(self.calls.values())
         there: dict[Hashable, list[Call]] = defaultdict(list)
         for call in self.after.calls:

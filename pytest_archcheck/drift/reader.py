@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.drift.statements import Statement, read_statement
 from pytest_archcheck.drift.tokens import Problem, Tokens, fail
 from pytest_archcheck.drift.writer import FORMAT_VERSION, SECTION_INDENT
@@ -31,6 +32,7 @@ Known = dict[str, Statement]
 """Lines that were read before, for two texts that are nearly the same."""
 
 
+@collector_off()
 def read(text: str, known: Known | None = None) -> Trace:
     """The trace that a text records; derived numbers in it are ignored.
 

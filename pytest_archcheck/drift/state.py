@@ -39,9 +39,9 @@ class State:
                     )
         for old, new in self.names.new.items():
             tensors = self.names.old_tensors[old], self.names.new_tensors[new]
-            owner = owner_of(tensors[1], trees[1])
-            for change in self._tensor(*tensors):
-                yield owner, change
+            found = self._tied(*tensors) if tensors[0] == tensors[1] else self._tensor(*tensors)
+            for change in found:
+                yield owner_of(tensors[1], trees[1]), change
 
     def _tensor(self, old: StateTensor, new: StateTensor) -> Iterator[Change]:
         def change(attribute: str, before: str, after: str, severity: Severity) -> Change:

@@ -198,7 +198,7 @@ class Structure:
             yield Change(label, "class", first.type, second.type, severity, kind=kind)
             if atomic:
                 return
-        if first.module.config is second.module.config:
+        if first.config == second.config and first.type == second.type:
             return
         for key in dict.fromkeys((*first.module.config, *second.module.config)):
             states = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from pytest_archcheck.drift.writer import config_text
 from pytest_archcheck.records import LayerCall, Module, StateTensor
@@ -16,6 +17,8 @@ class Node:
 
     module: Module
     position: tuple[int, int]
+    config: str
+    """The text of its config."""
     children: dict[str, Node] = field(default_factory=dict)
     state: list[StateTensor] = field(default_factory=list)
     shape: int = 0
@@ -55,14 +58,17 @@ def tree_of(trace: Trace) -> dict[str, Node]:
     for position, call in enumerate(trace.calls):
         if isinstance(call, LayerCall):
             called.setdefault(call.module.name, position)
-    nodes = {
-        module.name: Node(module, (called.get(module.name, len(trace.calls)), number))
-        for number, module in enumerate(trace.modules)
-        if module.same_as is None
-    }
-    nodes = {
-        name: nodes[name] for name in sorted(nodes, key=lambda name: (name.count("."), nodes[name].position))
-    }
+    texts: dict[tuple[str, int], str] = {}  # modules that were built alike share one config
+    found: list[tuple[int, tuple[int, int], Node]] = []
+    for number, module in enumerate(trace.modules):
+        if module.same_as is None:
+            known = module.type, id(module.config)
+            if known not in texts:
+                texts[known] = config_text(module)
+            place = called.get(module.name, len(trace.calls)), number
+            found.append((module.name.count("."), place, Node(module, place, texts[known])))
+    found.sort(key=itemgetter(0, 1))
+    nodes = {node.name: node for _, _, node in found}
     for name, node in nodes.items():
         if name:
             nodes[_nearest(name.rpartition(".")[0], nodes)].children[node.key] = node
@@ -73,7 +79,7 @@ def tree_of(trace: Trace) -> dict[str, Node]:
         below = node.children.values()
         cls = node.type if node.module.is_torch and not node.children else ""
         node.shape = hash((cls, own, tuple(child.shape for child in below)))
-        node.exact = hash((node.type, config_text(node.module), own, tuple(child.exact for child in below)))
+        node.exact = hash((node.type, node.config, own, tuple(child.exact for child in below)))
         node.tensors = len(own) + sum(child.tensors for child in below)
     return nodes
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeGuard
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.drift.defaults import DEFAULTS
 from pytest_archcheck.records import Call, LayerCall, Module, Ref, StateTensor, Symbol, TensorSpec, Value
 from pytest_archcheck.traces import Trace
@@ -36,6 +37,7 @@ _KEYWORDS = {
 _RESERVED = {"None", "True", "False", "inf", "nan"}
 
 
+@collector_off()
 def write(trace: Trace, *, derived: bool = True) -> str:
     """The canonical text of a trace; ``derived`` adds what is not the record: costs as comments, unknown sections."""
     return "\n".join(_lines(trace, derived)) + "\n"

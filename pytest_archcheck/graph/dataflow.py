@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.graph.weights import (
     is_convolution,
     is_recurrent_cell,
@@ -16,6 +17,7 @@ from pytest_archcheck.graph.weights import (
 from pytest_archcheck.records import Call, LayerCall, Ref, input_refs
 from pytest_archcheck.traces import Trace
 
+_NONE: frozenset[str] = frozenset()
 _WEIGHTED = 1 << 32
 """A weighted layer is more work than any number of calls that mix."""
 
@@ -49,13 +51,14 @@ class Node:
 class Graph:
     """The data flow of one trace: inputs first, then calls in order of execution, so that edges point backwards."""
 
+    @collector_off()
     def __init__(self, trace: Trace) -> None:
         self.trace = trace
         self.nodes: list[Node] = [Node(f"in:{spec.path}", None, ()) for spec in trace.inputs]
         self.index: dict[str, int] = {node.id: index for index, node in enumerate(self.nodes)}
         self._carriers: dict[str, str] = {}
         """What carries the weights of a tensor that does not depend on the input, by what made it."""
-        self._cells: list[frozenset[str]] = [frozenset()] * len(self.nodes)
+        self._cells: list[frozenset[str]] = [_NONE] * len(self.nodes)
         """The recurrent cells before or in each node."""
         self._modules = {module.name for module in trace.modules if module.is_torch}
         for call in trace.calls:
@@ -76,7 +79,9 @@ class Graph:
         weight, key = weight_of(call, refs, on_data)
         key = self._carrier(key)
         convolution = bool(weight) and is_convolution(call)
-        cells = frozenset[str]().union(*(self._cells[edge.source] for edge in edges))
+        cells = _NONE
+        for edge in edges:
+            cells = cells | self._cells[edge.source] if self._cells[edge.source] else cells
         if weight and is_recurrent_cell(call):
             weight = 0 if key in cells else weight
             cells |= {key}

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.matching.colours import Colours
 from pytest_archcheck.matching.names import map_names
 from pytest_archcheck.matching.normal import NormalForm, Operand, Vertex, normal_form
@@ -21,6 +22,7 @@ from pytest_archcheck.traces import Trace
 _Place = tuple[tuple[int, int, str, str], ...]
 
 
+@collector_off()
 def match(trace: Trace, reference: Trace) -> Match:
     """Compare two traces up to names.
 

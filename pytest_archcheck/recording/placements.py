@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import random
 import sys
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.errors import UsageError
 
 NAMES = "auto, meta, cpu, cuda, cuda:0 or fake"
@@ -79,9 +79,7 @@ def undisturbed(place: Placement) -> Iterator[None]:
     """Keep the process as it was around a recording, whatever happens in it.
 
     Random states are put back; autograd, the Transformer fast path (which skips layers) and a default device
-    of the user's are off. Without values the garbage collector waits too: a recording makes many
-    small objects and no garbage, and a collection in its middle walks all of torch (it took half of the time of
-    a ResNet-50's recording).
+    of the user's are off. Without values the garbage collector waits too.
     """
     with ExitStack() as stack:
         stack.enter_context(_one_at_a_time)
@@ -94,7 +92,7 @@ def undisturbed(place: Placement) -> Iterator[None]:
         if torch.empty(0).device.type != "cpu":  # a default of the user's own
             stack.enter_context(torch.device("cpu"))
         if not place.has_values:
-            stack.enter_context(_collector_off())
+            stack.enter_context(collector_off())
         yield
 
 
@@ -147,14 +145,3 @@ def _compiler_off() -> Iterator[None]:
         yield
     finally:
         eval_frame.set_eval_frame = before
-
-
-@contextmanager
-def _collector_off() -> Iterator[None]:
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
