@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_archcheck.errors import ArchcheckError
+from pytest_archcheck.shared import SharedTraces
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -20,6 +21,8 @@ STATEMENTS: pytest.StashKey[Statements] = pytest.StashKey()
 """What the marks of a test and the configuration state."""
 RECORDER: pytest.StashKey[partial[Trace]] = pytest.StashKey()
 """Records another model as the model under test was."""
+SHARED: pytest.StashKey[SharedTraces] = pytest.StashKey()
+"""The traces that tests share."""
 COUNTER: pytest.StashKey[partial[SecondCount]] = pytest.StashKey()
 """Lets a second counter run the model under test."""
 
@@ -56,7 +59,7 @@ def arch_kwargs(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def arch_trace(request: pytest.FixtureRequest) -> Trace:
-    """The trace of the model under test, recorded once for the test."""
+    """The trace of the model under test, recorded once; see ``shared`` for the tests that share it."""
     subject = _subject(request)
     if subject is not None:
         model, inputs = subject.model, subject.inputs
@@ -64,11 +67,19 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
     else:
         model, inputs = request.getfixturevalue("arch_model"), request.getfixturevalue("arch_inputs")
         kwargs, train = request.getfixturevalue("arch_kwargs"), False
-    from pytest_archcheck.recording import second_count, trace
+    from pytest_archcheck.recording import second_count
 
     config = request.config
     device = config.getoption("arch_device") or config.getini("arch_device")
-    record = partial(trace, inputs=inputs, kwargs=kwargs, device=device, train=train)
+    shared = config.stash.setdefault(SHARED, SharedTraces())
+    record = partial(
+        shared.trace,
+        inputs=inputs,
+        kwargs=kwargs,
+        device=device,
+        train=train,
+        fixtures=request.fixturenames,
+    )
     request.node.stash[RECORDER] = record
     request.node.stash[COUNTER] = partial(
         second_count, model, inputs, kwargs=kwargs, device=device, train=train

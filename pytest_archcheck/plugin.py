@@ -6,6 +6,8 @@ runs; one failure reports both.
 
 from __future__ import annotations
 
+import os
+import sys
 import unittest
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any, cast
@@ -95,6 +97,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SnapshotReports(), "archcheck-reports")
     config.stash[_BUDGETS] = _budgets(config)
     _check_policy(config)
+    if sys.stdout.isatty():
+        _show_progress(config)
+
+
+def _show_progress(config: pytest.Config) -> None:
+    """Give the progress of recordings a way to the terminal that is not captured."""
+    from pytest_archcheck.reports import progress
+
+    stream = progress.terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
+
+    def take_away() -> None:
+        progress.terminal = None
+        stream.close()
+
+    config.add_cleanup(take_away)
 
 
 def _budgets(config: pytest.Config) -> tuple[tuple[str, Invariant], ...]:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from pytest_archcheck.errors import RecordingError
-from pytest_archcheck.recording.build import build
+from pytest_archcheck.recording.build import build, name_of
 from pytest_archcheck.recording.caches import caches_clean
 from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.counters import count, second_count
@@ -26,6 +26,7 @@ from pytest_archcheck.recording.setup import check_arguments, cloned, described,
 from pytest_archcheck.recording.twins import ParameterGuard
 from pytest_archcheck.recording.values import spec_of, tensor_leaves
 from pytest_archcheck.records import LayerCall, Output
+from pytest_archcheck.reports.progress import Progress
 from pytest_archcheck.traces import Trace
 
 __all__ = ["build", "count", "second_count", "trace"]
@@ -55,9 +56,12 @@ def trace(
         RecordingError: the model could not be built, cloned or run; the message has the trace so far.
     """
     check_arguments("trace", model, kwargs, train)
-    return on_first_placement(
-        model, device, lambda built, place, notes: _record(built, inputs, kwargs, place, train, notes)
-    )
+    with Progress(name_of(model)) as progress:
+        return on_first_placement(
+            model,
+            device,
+            lambda built, place, notes: _record(built, inputs, kwargs, place, train, notes, progress),
+        )
 
 
 def _record(
@@ -67,21 +71,22 @@ def _record(
     place: Placement,
     train: bool,
     notes: tuple[str, ...],
+    progress: Progress,
     grad: bool = False,
     share: bool = True,
 ) -> Trace:
-    with unrecorded(), undisturbed(place), caches_clean(model), torch.set_grad_enabled(grad):
-        outcome = _record_clone(model, inputs, kwargs, place, train, notes, share)
+    with unrecorded(), undisturbed(place, model), caches_clean(model), torch.set_grad_enabled(grad):
+        outcome = _record_clone(model, inputs, kwargs, place, train, notes, progress, share)
     if isinstance(outcome, Trace):
         return outcome
     cause = str(outcome.__cause__ if outcome else "")
     if outcome is None or (share and "already associated to a python object" in cause):
         # Copies: it writes to its parameters; or torch 2.4, where a guard and a tensor subclass do not go together.
-        return _record(model, inputs, kwargs, place, train, notes, grad, share=False)
+        return _record(model, inputs, kwargs, place, train, notes, progress, grad, share=False)
     if grad or "does not require grad" not in cause:
         raise outcome
     notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
-    return _record(model, inputs, kwargs, place, train, notes, grad=True, share=share)
+    return _record(model, inputs, kwargs, place, train, notes, progress, grad=True, share=share)
 
 
 def _record_clone(
@@ -91,6 +96,7 @@ def _record_clone(
     place: Placement,
     train: bool,
     notes: tuple[str, ...],
+    progress: Progress,
     share: bool,
 ) -> Trace | RecordingError | None:
     """The trace, why there is none, or ``None`` where the forward was stopped before it wrote to a parameter.
@@ -105,6 +111,7 @@ def _record_clone(
         with guard if cloner.shared else nullcontext():
             arguments = set_up(clone, cloner, inputs, kwargs, train)
             recorder = Recorder(clone, place, cloner.found)
+            progress.calls = recorder.calls
             result = _run(recorder, arguments, place)
     except RecordingError as raised:
         error = raised

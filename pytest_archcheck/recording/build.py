@@ -36,7 +36,7 @@ def build(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module:
             raise RecordingError(_explain(factory, error)) from error
     if not isinstance(model, nn.Module):
         raise RecordingError(
-            f"{_name(factory)} returned {type(model).__name__}, not an nn.Module; "
+            f"{name_of(factory)} returned {type(model).__name__}, not an nn.Module; "
             "give a function that builds the model, or the model itself"
         )
     return model
@@ -96,7 +96,7 @@ def _memory_of_machine() -> int | None:
 
 
 def _explain(factory: Callable[..., Any], error: Exception) -> str:
-    name = _name(factory)
+    name = name_of(factory)
     try:
         inspect.signature(factory).bind()
     except TypeError as missing:
@@ -109,5 +109,8 @@ def _explain(factory: Callable[..., Any], error: Exception) -> str:
     return f"{name} raised while it built the model: {type(error).__name__}: {error}"
 
 
-def _name(factory: Any) -> str:
-    return getattr(factory, "__qualname__", None) or repr(factory)
+def name_of(model: Any) -> str:
+    """A module by its class, a factory by its own name."""
+    if isinstance(model, nn.Module):
+        return type(model).__name__
+    return getattr(model, "__qualname__", None) or repr(model)

@@ -104,7 +104,7 @@ def second_count(
     run = _RUNS[counter]
 
     def attempt(built: nn.Module, place: Placement, notes: tuple[str, ...]) -> SecondCount:
-        with unrecorded(), undisturbed(place), caches_clean(built), torch.enable_grad():
+        with unrecorded(), undisturbed(place, built), caches_clean(built), torch.enable_grad():
             cloner = Cloner(place, share=False)
             clone = cloned(cloner, built)
             arguments = set_up(clone, cloner, inputs, kwargs, train)

@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from pytest_archcheck.collector import collector_off
 from pytest_archcheck.errors import UsageError
+from pytest_archcheck.recording.tree import nesting
+
+_FRAMES = 16
+"""Python frames for one level of nested modules, in the clone or in the forward, with room to spare."""
 
 NAMES = "auto, meta, cpu, cuda, cuda:0 or fake"
 LADDER = ("cuda", "meta", "cpu", "fake")
@@ -75,8 +80,8 @@ _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def undisturbed(place: Placement) -> Iterator[None]:
-    """Keep the process as it was around a recording, whatever happens in it.
+def undisturbed(place: Placement, model: nn.Module) -> Iterator[None]:
+    """Keep the process as it was around a recording of a model, whatever happens in it.
 
     Random states are put back; autograd, the Transformer fast path (which skips layers) and a default device
     of the user's are off. Without values the garbage collector waits too.
@@ -89,6 +94,7 @@ def undisturbed(place: Placement) -> Iterator[None]:
         stack.enter_context(_compiler_off())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
+        stack.enter_context(_recursion_for(nesting(model)))
         if torch.empty(0).device.type != "cpu":  # a default of the user's own
             stack.enter_context(torch.device("cpu"))
         if not place.has_values:
@@ -116,6 +122,17 @@ def random_state_kept(device: torch.device | None = None) -> Iterator[None]:
             random.setstate(python_state)
             if numpy:
                 numpy.random.set_state(numpy_state)
+
+
+@contextmanager
+def _recursion_for(levels: int) -> Iterator[None]:
+    """Room for the forward of modules nested so deep: a recording takes more frames for each than a bare call."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + _FRAMES * levels)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 @contextmanager

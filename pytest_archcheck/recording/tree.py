@@ -31,6 +31,20 @@ def named_modules(root: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.M
             entered.discard(id(module))
 
 
+def nesting(root: nn.Module) -> int:
+    """How many modules lie inside one another at most."""
+    seen: set[int] = set()
+    level, levels = [root], 0
+    while level:
+        levels += 1
+        inner = {
+            id(child): child for module in level for child in module._modules.values() if child is not None
+        }
+        level = [child for key, child in inner.items() if key not in seen]
+        seen |= inner.keys()
+    return levels
+
+
 def distinct_modules(root: nn.Module) -> list[nn.Module]:
     """Every module once, in the order of ``root.modules()``."""
     seen: set[int] = set()
