@@ -100,6 +100,7 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
 
 def _diff(options: argparse.Namespace) -> int:
     from pytest_archcheck.drift.compare import diff
+    from pytest_archcheck.drift.reader import Known
     from pytest_archcheck.drift.severity import Severity, severities_of
     from pytest_archcheck.reports import drift as report
 
@@ -112,7 +113,7 @@ def _diff(options: argparse.Namespace) -> int:
     if all(map(is_file, subjects)):
         if options.input:
             raise UsageError("--input goes with a model to be recorded, and both are recorded ones")
-        known: dict[str, Any] = {}
+        known = Known()
         before, after = (read_file(path, known) for path in subjects)
     else:
         before, after = (

@@ -138,7 +138,8 @@ class LayerCall:
     @property
     def id(self) -> str:
         """Name and, from the second call on, the call number: ``layer1.0.relu#2``."""
-        return self.name if self.number == 1 else f"{self.name}#{self.number}"
+        name = self.module.name or "."
+        return name if self.number == 1 else f"{name}#{self.number}"
 
     @property
     def type(self) -> str:

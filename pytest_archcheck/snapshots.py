@@ -21,7 +21,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from syrupy.location import PyTestLocation
 
 from pytest_archcheck.drift.compare import Drift, diff
-from pytest_archcheck.drift.reader import read
+from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.drift.severity import FAILING, Severity, severities_of
 from pytest_archcheck.errors import FormatError, UsageError
 from pytest_archcheck.reports.drift import explain, not_compared, verdict
@@ -148,7 +148,7 @@ def drift_between(before: str, after: str) -> Drift:
     Raises:
         FormatError: one of them is no valid ``.arch`` text.
     """
-    known: dict[str, Any] = {}
+    known = Known()
     return diff(read(before, known), read(after, known))
 
 

@@ -244,7 +244,7 @@ def _gone_after(calls: tuple[Call, ...], paired: Mapping[str, str]) -> dict[str,
     """Calls without a counterpart, by the last call before them that has one."""
     found: dict[str, list[Call]] = {}
     last = ""
-    for call in calls:
+    for call in calls if len(paired) < len(calls) else ():
         if call.id in paired:
             last = call.id
         else:

@@ -42,6 +42,8 @@ class Pairs:
         }
         """Second names of tensors, with the first."""
         self.calls: dict[str, str] = {}
+        self._other: list[tuple[Call, Call]] = []
+        """The pairs of calls of which both texts do not have the same line."""
         self._in_place()
         self._in_another_spelling()
         self.refs |= self.calls
@@ -65,7 +67,10 @@ class Pairs:
                 continue
             else:
                 pairs = _in_sequence(old, new, self._taken(old, self.modules.new), self._taken(new, {}))
-            self.calls |= {a.id: b.id for a, b in pairs}
+            for a, b in pairs:
+                self.calls[a.id] = b.id
+                if a is not b:
+                    self._other.append((a, b))
 
     def _taken(self, calls: Sequence[Call], names: Mapping[str, str]) -> list[Hashable]:
         """For each call what it takes, roughly: settings, and the modules and functions that made its tensors."""
@@ -100,6 +105,7 @@ class Pairs:
                 if best is None and len(free) == 1 and _is_replaceable(call, free[0]):
                     best = free[0]
                 if best is not None:
+                    self._other.append((call, best))
                     self.calls[call.id] = best.id
                     new.add(best.id)
 
@@ -115,13 +121,12 @@ class Pairs:
     def _makers(self) -> dict[str, str]:
         """What makes a module's output where only one side looks into it."""
         found = {}
-        for old_id, new_id in self.calls.items():
-            old, new = self.before.by_id[old_id], self.after.by_id[new_id]
+        for old, new in self._other:
             if isinstance(old, LayerCall) and isinstance(new, LayerCall):
                 if old.sources and new.atomic:
-                    found[old.sources[0].name] = new_id
+                    found[old.sources[0].name] = new.id
                 elif new.sources and old.atomic:
-                    found[old_id] = new.sources[0].name
+                    found[old.id] = new.sources[0].name
         return found
 
     # -- data flow -------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from pytest_archcheck.collector import collector_off
 from pytest_archcheck.drift.statements import Statement, read_statement
@@ -28,8 +30,16 @@ from pytest_archcheck.records import (
 from pytest_archcheck.traces import Trace
 
 _CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
-Known = dict[str, Statement]
-"""Lines that were read before, for two texts that are nearly the same."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was read before, for two texts that are nearly the same: what both have is one object in both traces."""
+
+    lines: dict[str, Statement] = field(default_factory=dict)
+    calls: dict[int, Call] = field(default_factory=dict)
+    """The completed call of a line's, by id."""
+    configs: dict[tuple[str, ...], Any] = field(default_factory=dict)
 
 
 @collector_off()
@@ -38,7 +48,7 @@ def read(text: str, known: Known | None = None) -> Trace:
 
     Args:
         text: the content of an ``.arch`` file.
-        known: lines that another text had; those of this text are added.
+        known: what another text had; what this one has is added.
 
     Raises:
         FormatError: the text is not valid; the message names the line and what was expected.
@@ -46,7 +56,7 @@ def read(text: str, known: Known | None = None) -> Trace:
     if not text.strip():
         raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'")
     text = text.removeprefix("\ufeff")
-    reader = _Reader({} if known is None else known)
+    reader = _Reader(known or Known())
     line = ""
     try:
         for number, line in enumerate(text.split("\n"), start=1):
@@ -92,9 +102,9 @@ class _Reader:
         elif self.sections and (line.startswith(SECTION_INDENT) or not line):
             self.sections[-1][1].append(line.removeprefix(SECTION_INDENT))
         elif line and not line.startswith("# "):
-            statement = self.known.get(line)
+            statement = self.known.lines.get(line)
             if statement is None:
-                statement = self.known[line] = read_statement(Tokens(line))
+                statement = self.known.lines[line] = read_statement(Tokens(line, self.known.configs))
             self.add(statement)
 
     def add(self, statement: Statement) -> None:
@@ -225,14 +235,23 @@ class _Reader:
             if ref.name in self.calls and self.calls[ref.name][0] >= number:
                 fail(f"%{ref.name} is made in line {self.calls[ref.name][0]}, and taken before that")
         inputs = self._specs(refs)
+        done = self.known.calls.get(id(call))
         if isinstance(call, Op):
-            return Op(call.scope, call.function, call.number, call.args, call.kwargs, inputs, call.outputs)
-        self._specs(call.sources or ())
-        module = self.modules[call.module.name][1]
-        state = tuple(own.get(call.module.name, ()))
-        return LayerCall(
-            module, call.number, call.args, call.kwargs, inputs, call.outputs, call.sources, state
-        )
+            if done is None or done.inputs != inputs:
+                done = Op(
+                    call.scope, call.function, call.number, call.args, call.kwargs, inputs, call.outputs
+                )
+        else:
+            self._specs(call.sources or ())
+            module = self.modules[call.module.name][1]
+            state = tuple(own.get(call.module.name, ()))
+            is_known = isinstance(done, LayerCall) and done.module is module and done.state == state
+            if done is None or not is_known or done.inputs != inputs:
+                done = LayerCall(
+                    module, call.number, call.args, call.kwargs, inputs, call.outputs, call.sources, state
+                )
+        self.known.calls[id(call)] = done
+        return done
 
 
 def _header(line: str) -> None:

@@ -19,6 +19,9 @@ class State:
     def __init__(self, pairs: Pairs, structure: Structure) -> None:
         self.pairs, self.structure = pairs, structure
         self.names = pairs.state
+        self.has_ties = any(
+            t.tied_to is not None for trace in (pairs.before, pairs.after) for t in trace.state
+        )
         self.groups = [_groups(trace.state) for trace in (pairs.before, pairs.after)]
 
     def changes(self) -> Iterator[tuple[str, Change]]:
@@ -39,8 +42,9 @@ class State:
                     )
         for old, new in self.names.new.items():
             tensors = self.names.old_tensors[old], self.names.new_tensors[new]
-            found = self._tied(*tensors) if tensors[0] == tensors[1] else self._tensor(*tensors)
-            for change in found:
+            if tensors[0] is tensors[1] and not self.has_ties:
+                continue
+            for change in self._tensor(*tensors):
                 yield owner_of(tensors[1], trees[1]), change
 
     def _tensor(self, old: StateTensor, new: StateTensor) -> Iterator[Change]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 
 from pytest_archcheck.drift.pairs import Pairs
 from pytest_archcheck.drift.severity import ABSENT, Change, Severity, config_severity, presence_severity
@@ -23,7 +24,6 @@ class Structure:
     def __init__(self, pairs: Pairs) -> None:
         self.pairs = pairs
         self.names = pairs.modules
-        self.calls = [_calls_of(trace) for trace in (pairs.before, pairs.after)]
         self.lone = [
             {name for name in tree if name not in paired}
             for tree, paired in ((self.names.before, self.names.new), (self.names.after, self.names.old))
@@ -37,6 +37,11 @@ class Structure:
         """Whether something came or went in a container."""
         self.shifts: dict[str, Severity] = {}
         """Containers in which something came or went, with what it matters that the others have new numbers."""
+
+    @cached_property
+    def calls(self) -> tuple[Mapping[str, list[str]], ...]:
+        """The calls of each module, of both traces."""
+        return tuple(_calls_of(trace) for trace in (self.pairs.before, self.pairs.after))
 
     def changes(self) -> Iterator[Change]:
         """Every change of the tree, in the order of the trace after."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -18,6 +18,7 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _INTEGER_DIGITS = 4000
 """Python itself refuses to read longer whole numbers."""
 
@@ -27,11 +28,17 @@ class Problem(Exception):
 
 
 class Tokens:
-    """The tokens of one line, comments left out."""
+    """The tokens of one line, comments left out.
 
-    __slots__ = ("at", "kinds", "texts")
+    Args:
+        line: the line.
+        shared: configs that other lines had, by their tokens; equal ones are one object.
+    """
 
-    def __init__(self, line: str) -> None:
+    __slots__ = ("at", "kinds", "shared", "texts")
+
+    def __init__(self, line: str, shared: dict[tuple[str, ...], Any] | None = None) -> None:
+        self.shared = {} if shared is None else shared
         self.kinds: list[str] = []
         self.texts: list[str] = []
         self.at = end = 0
@@ -90,6 +97,15 @@ class Tokens:
         if self.kinds[self.at] != "word":
             fail(f"expected a name, found {self.peek() or 'the end of the line'}")
         return self.take()
+
+    def bracketed(self) -> tuple[str, ...]:
+        """The tokens of the bracket that begins here, itself included; none where none does, or it is not closed."""
+        depth = 0
+        for at in range(self.at, len(self.texts)):
+            depth += (self.texts[at] in _OPENING) - (self.texts[at] in _CLOSING)
+            if depth <= 0:
+                return tuple(self.texts[self.at : at + 1]) if at > self.at else ()
+        return ()
 
     def string(self) -> str:
         """Take a quoted string."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 from pytest_archcheck.drift.writer import config_text
 from pytest_archcheck.records import LayerCall, Module, StateTensor
 from pytest_archcheck.traces import Trace
+
+_NO_CHILDREN: dict[str, Node] = {}
 
 
 @dataclass(eq=False, slots=True)
@@ -19,8 +21,8 @@ class Node:
     position: tuple[int, int]
     config: str
     """The text of its config."""
-    children: dict[str, Node] = field(default_factory=dict)
-    state: list[StateTensor] = field(default_factory=list)
+    children: dict[str, Node] = field(default_factory=lambda: _NO_CHILDREN)
+    state: tuple[StateTensor, ...] = ()
     shape: int = 0
     """Equal for modules of equal tensors and equal children in order, whatever they are called."""
     exact: int = 0
@@ -59,29 +61,42 @@ def tree_of(trace: Trace) -> dict[str, Node]:
         if isinstance(call, LayerCall):
             called.setdefault(call.module.name, position)
     texts: dict[tuple[str, int], str] = {}  # modules that were built alike share one config
-    found: list[tuple[int, tuple[int, int], Node]] = []
+    levels: dict[int, list[Node]] = defaultdict(list)
     for number, module in enumerate(trace.modules):
         if module.same_as is None:
             known = module.type, id(module.config)
             if known not in texts:
                 texts[known] = config_text(module)
             place = called.get(module.name, len(trace.calls)), number
-            found.append((module.name.count("."), place, Node(module, place, texts[known])))
-    found.sort(key=itemgetter(0, 1))
-    nodes = {node.name: node for _, _, node in found}
-    for name, node in nodes.items():
-        if name:
-            nodes[_nearest(name.rpartition(".")[0], nodes)].children[node.key] = node
+            levels[module.name.count(".")].append(Node(module, place, texts[known]))
+    ordered = [node for level in sorted(levels) for node in sorted(levels[level], key=_position)]
+    nodes = {node.module.name: node for node in ordered}
+    held: dict[str, list[StateTensor]] = defaultdict(list)
     for tensor in trace.state:
-        nodes[_nearest(tensor.name.rpartition(".")[0], nodes)].state.append(tensor)
-    for node in reversed(list(nodes.values())):
-        own = tuple((leaf_of(t, node.name), t.kind, t.spec.shape, t.spec.dtype) for t in node.state)
-        below = node.children.values()
-        cls = node.type if node.module.is_torch and not node.children else ""
-        node.shape = hash((cls, own, tuple(child.shape for child in below)))
-        node.exact = hash((node.type, node.config, own, tuple(child.exact for child in below)))
-        node.tensors = len(own) + sum(child.tensors for child in below)
+        held[_nearest(tensor.name.rpartition(".")[0], nodes)].append(tensor)
+    inside: dict[str, list[Node]] = defaultdict(list)
+    for node in reversed(ordered):
+        name = node.module.name
+        node.state = tuple(held.get(name, ()))
+        own = tuple([(leaf_of(t, name), t.kind, t.spec.shape, t.spec.dtype) for t in node.state])
+        below = inside.pop(name, None)
+        if below is None:
+            cls = node.type if node.module.is_torch else ""
+            node.shape, node.exact = hash((cls, own)), hash((node.type, node.config, own))
+            node.tensors = len(own)
+        else:
+            below.reverse()
+            node.children = {child.key: child for child in below}
+            node.shape = hash((own, tuple([child.shape for child in below])))
+            node.exact = hash((node.type, node.config, own, tuple([child.exact for child in below])))
+            node.tensors = len(own) + sum(child.tensors for child in below)
+        if name:
+            inside[_nearest(name.rpartition(".")[0], nodes)].append(node)
     return nodes
+
+
+def _position(node: Node) -> tuple[int, int]:
+    return node.position
 
 
 def owner_of(tensor: StateTensor, nodes: dict[str, Node]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -42,15 +43,28 @@ def read_spec(tokens: Tokens) -> TensorSpec:
         shape.append(-1 if size == "-1" else whole(size))
         if tokens.peek() != "]":
             tokens.take(",")
-    return TensorSpec(tuple(shape), dtype)
+    return _spec(tuple(shape), dtype)
+
+
+@functools.lru_cache(maxsize=4096)
+def _spec(shape: tuple[int, ...], dtype: str) -> TensorSpec:
+    return TensorSpec(shape, dtype)
 
 
 def read_config(cls: str, tokens: Tokens) -> dict[str, Value]:
     """A module's config, with the frozen defaults that the text leaves out."""
+    key = (cls, *tokens.bracketed())
+    known: dict[str, Value] | None = tokens.shared.get(key)
+    if known is not None:
+        tokens.at += len(key) - 1
+        return known
     args, written = read_arguments(tokens)
     if args:
         fail(f"expected the names of all settings of {cls}, as in stride=2")
-    return {**written, **{k: v for k, v in DEFAULTS.get(cls, {}).items() if k not in written}}
+    config = {**written, **{k: v for k, v in DEFAULTS.get(cls, {}).items() if k not in written}}
+    if len(key) > 1:
+        tokens.shared[key] = config
+    return config
 
 
 def read_arguments(tokens: Tokens) -> tuple[tuple[Value, ...], dict[str, Value]]:
