@@ -68,7 +68,8 @@ def tree_of(trace: Trace) -> dict[str, Node]:
             if known not in texts:
                 texts[known] = config_text(module)
             place = called.get(module.name, len(trace.calls)), number
-            levels[module.name.count(".")].append(Node(module, place, texts[known]))
+            level = module.name.count(".") + 1 if module.name else 0
+            levels[level].append(Node(module, place, texts[known]))
     ordered = [node for level in sorted(levels) for node in sorted(levels[level], key=_position)]
     nodes = {node.module.name: node for node in ordered}
     held: dict[str, list[StateTensor]] = defaultdict(list)

@@ -5,45 +5,268 @@ import gc
 import pytest
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
-from pytest_archcheck import trace
-from pytest_archcheck.recording import memo
-from tests.models import builder, image
+from pytest_archcheck import RecordingError, trace
+from pytest_archcheck.recording import layers, memo, owners
+from pytest_archcheck.recording.shape_rules import known_result
+from pytest_archcheck.recording.values import tensors_in
+from tests.models import image
 
-MODELS = [
-    "densenet121",
-    "efficientnet_b0",
-    "googlenet",
-    "maxvit_t",
-    "resnet50",
-    "shufflenet_v2_x1_0",
-    "swin_v2_t",
+OPTIONS = {
+    "googlenet": {"init_weights": False},
+    "inception_v3": {"init_weights": False},
+}
+SHAPES = {
+    "inception_v3": (1, 3, 299, 299),
+    "mvit_v1_b": (1, 3, 16, 224, 224),
+    "mvit_v2_s": (1, 3, 16, 224, 224),
+    "s3d": (1, 3, 16, 224, 224),
+    **dict.fromkeys(("mc3_18", "r2plus1d_18", "r3d_18"), (1, 3, 8, 64, 64)),
+    **dict.fromkeys(("swin3d_t", "swin3d_s", "swin3d_b"), (1, 3, 8, 64, 64)),
+    **dict.fromkeys(("raft_small", "raft_large"), ((1, 3, 128, 128), (1, 3, 128, 128))),
+}
+RECORDED_ON_META = [
+    name
+    for name in torchvision.models.list_models()
+    if "detection" not in torchvision.models.get_model_builder(name).__module__
+    and not name.startswith("quantized_")
 ]
 
 
-@pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize("name", MODELS)
-def test_the_record_is_the_same_without_it(name, train, monkeypatch):
-    model = builder(name)()
-    shape = image(name, batch=2)
-    with_memo = trace(model, shape, device="meta", train=train)
+def build(name):
+    """One of torchvision's models, on meta but for those whose constructor needs values."""
+    segments = "segmentation" in torchvision.models.get_model_builder(name).__module__
+    options = OPTIONS.get(name, {}) | ({"weights_backbone": None} if segments else {})
+    with torch.device("cpu" if "regnet" in name else "meta"):
+        return torchvision.models.get_model(name, weights=None, **options)
 
+
+def remember_nothing(monkeypatch):
+    """Every layer and every function runs."""
     monkeypatch.setattr(memo, "LISTED", frozenset())
-    assert trace(model, shape, device="meta", train=train) == with_memo
+    monkeypatch.setattr(owners, "LISTED", frozenset())
+
+
+def made(result):
+    """What can be told of a result on meta."""
+    return [(tuple(tensor.shape), tensor.stride(), tensor.dtype) for tensor in tensors_in(result)]
+
+
+@pytest.fixture
+def checked(monkeypatch):
+    """Whatever comes from memory or from a rule is also computed, and has to be that, strides included."""
+    seen = []
+    call, repeat = memo.ShapeMemo.call, layers.Layers._repeat
+
+    def checked_call(self, func, args, kwargs):
+        result = call(self, func, args, kwargs)
+        if func in memo.LISTED and "out" not in kwargs:
+            seen.append(func)
+            assert made(result) == made(func(*args, **kwargs)), func
+        return result
+
+    def checked_repeat(self, owner, effect, x):
+        module = next(module for module, known in self._inventory.owners.items() if known is owner)
+        before = x._version
+        expected = type(module).forward(module, x)
+        assert effect.writes == (x._version != before), module
+        result = repeat(self, owner, effect, x)
+        seen.append(type(module))
+        assert (expected is x) == (effect.made is None), module
+        assert made(result) == made(expected), module
+        return result
+
+    monkeypatch.setattr(memo.ShapeMemo, "call", checked_call)
+    monkeypatch.setattr(layers.Layers, "_repeat", checked_repeat)
+    return seen
+
+
+@pytest.mark.parametrize("name", RECORDED_ON_META)
+def test_the_record_of_all_of_torchvision_is_the_same_without_it(name, checked, monkeypatch):
+    model = build(name)
+    shape = SHAPES.get(name, (1, 3, 224, 224))
+    with_memory = trace(model, shape, device="meta")
+    assert checked
+
+    remember_nothing(monkeypatch)
+    checked.clear()
+    assert trace(model, shape, device="meta") == with_memory
+    assert not checked
+
+
+@pytest.mark.parametrize(
+    "name", ["densenet121", "efficientnet_b0", "googlenet", "maxvit_t", "resnet50", "swin_v2_t"]
+)
+def test_the_record_in_training_is_the_same_without_it(name, checked, monkeypatch):
+    model = build(name)
+    with_memory = trace(model, image(name, batch=2), device="meta", train=True)
+    assert checked
+
+    remember_nothing(monkeypatch)
+    assert trace(model, image(name, batch=2), device="meta", train=True) == with_memory
+
+
+X = torch.empty(2, 4, 6, 6, device="meta")
+ROWS = torch.empty(3, 8, device="meta")
+FOUR, EIGHT = torch.empty(4, device="meta"), torch.empty(8, device="meta")
+DOUBLE = {"dtype": torch.float64, "device": "meta"}
+PLAIN_CALLS = [
+    (F.batch_norm, (X, FOUR, FOUR, FOUR, FOUR), {}),
+    (F.batch_norm, (X, FOUR, FOUR), {"training": False}),
+    (F.layer_norm, (ROWS, (8,), EIGHT, EIGHT), {}),
+    (F.linear, (ROWS, torch.empty(5, 8, device="meta")), {}),
+    (F.linear, (ROWS[None], torch.empty(5, 8, device="meta"), torch.empty(5, device="meta")), {}),
+    (torch.cat, ([X, X], 1), {}),
+    (torch.cat, ([X, X, X],), {"dim": -1}),
+    (F.adaptive_avg_pool2d, (X, 1), {}),
+    (F.adaptive_avg_pool2d, (X, (3, 2)), {}),
+    (F.gelu, (X,), {"approximate": "tanh"}),
+    (F.relu, (X,), {"inplace": False}),
+    (torch.roll, (X, (1, 1), (2, 3)), {}),
+    (F.softmax, (X,), {"dim": 1}),
+    (torch.Tensor.add, (X, X), {}),
+    (torch.Tensor.mul, (X, 2), {}),
+]
+UNUSUAL_CALLS = [
+    (F.batch_norm, (X, FOUR, FOUR), {"training": True}),
+    (F.batch_norm, (X, None, None), {"training": True}),
+    (F.batch_norm, (X.to(memory_format=torch.channels_last), FOUR, FOUR), {}),
+    (F.batch_norm, (X.to(torch.bfloat16), FOUR, FOUR), {}),
+    (F.layer_norm, (X.transpose(1, 3), (4,)), {}),
+    (F.linear, (EIGHT, torch.empty(8, device="meta")), {}),
+    (torch.cat, ([ROWS, torch.empty(3, 8, **DOUBLE)],), {}),
+    (torch.cat, ([torch.empty(0, device="meta"), ROWS],), {}),
+    (torch.cat, ([X.transpose(2, 3), X], 1), {}),
+    (F.adaptive_avg_pool2d, (X, (None, 3)), {}),
+    (F.adaptive_avg_pool2d, (X[0], 1), {}),
+    (F.relu, (X.clone(),), {"inplace": True}),
+    (F.softmax, (X,), {"dim": 1, "dtype": torch.float64}),
+    (torch.Tensor.add, (X, FOUR[:, None, None]), {}),
+    (torch.Tensor.mul, (X, 2j), {}),
+    (torch.Tensor.mul, (ROWS, torch.empty(3, 8, **DOUBLE)), {}),
+    (torch.add, (X, X), {"alpha": 2}),
+    (torch.relu, (X.expand(2, 4, 6, 6).transpose(2, 3),), {}),
+    (torch.sigmoid, (torch.ones(3, dtype=torch.int64, device="meta"),), {}),
+    (torch.roll, (X.transpose(0, 1), 1, 0), {}),
+]
+
+
+@pytest.mark.parametrize(("func", "args", "kwargs"), PLAIN_CALLS)
+def test_a_rule_says_what_torch_says(func, args, kwargs):
+    known = known_result(func, args, kwargs)
+
+    assert [known] == made(func(*args, **kwargs))
+
+
+@pytest.mark.parametrize(("func", "args", "kwargs"), UNUSUAL_CALLS)
+def test_a_rule_is_silent_where_a_call_is_unusual(func, args, kwargs):
+    """Or it says what torch says."""
+    known = known_result(func, args, kwargs)
+
+    assert known is None or [known] == made(func(*args, **kwargs))
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        (nn.Linear(5, 4), "reduction dim|mat1 and mat2"),
+        (nn.BatchNorm2d(3), "running_mean|channels|shape|size"),
+        (nn.LayerNorm(5), "normalized_shape|shape"),
+    ],
+)
+def test_what_does_not_fit_fails_as_torch_fails(layer, told):
+    with pytest.raises(RecordingError, match=told):
+        trace(nn.Sequential(layer), (2, 4, 6, 6), device="meta")
 
 
 def test_repeated_layers_are_skipped(monkeypatch):
-    """Of ten equal convolutions one is computed."""
-    computed = []
-    original = memo.ShapeMemo._keep_made
-    monkeypatch.setattr(
-        memo.ShapeMemo, "_keep_made", lambda self, *args: (computed.append(1), original(self, *args))[1]
-    )
+    """Of ten equal convolutions one is computed, wherever its channels are the same."""
+    run = []
+    forward = nn.Conv2d.forward
+    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: (run.append(self), forward(self, x))[1])
 
     trace(nn.Sequential(*[nn.Conv2d(4, 4, 3, padding=1) for _ in range(10)]), (1, 4, 8, 8), device="meta")
 
-    assert len(computed) == 1
+    assert len(run) == 1
+
+
+class Widening(nn.Module):
+    """Two layers that are alike until the forward changes the second."""
+
+    def __init__(self, change):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.change = change
+
+    def forward(self, x):
+        x = self.first(x)
+        self.change(self.second)
+        return self.second(x)
+
+
+def stride(conv):
+    conv.stride = (2, 2)
+
+
+def weight(conv):
+    conv.weight = nn.Parameter(torch.zeros(6, 4, 3, 3, device=conv.weight.device))
+    conv.bias = None
+
+
+def plain_weight(conv):
+    kept = conv.weight
+    del conv.weight
+    conv.weight = torch.cat([kept, kept])
+    conv.bias = None
+
+
+@pytest.mark.parametrize("change", [stride, weight, plain_weight])
+def test_a_layer_that_the_forward_changes_is_run(change):
+    on_meta, on_cpu = (trace(Widening(change), (1, 4, 8, 8), device=device) for device in ("meta", "cpu"))
+
+    assert on_meta == on_cpu
+    assert on_meta.output.shape != (1, 4, 8, 8)
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: nn.ReLU(inplace=True),
+        lambda: nn.Dropout(0.5),
+        lambda: nn.BatchNorm2d(4),
+        nn.Identity,
+        lambda: nn.InstanceNorm2d(4, track_running_stats=True),
+        lambda: nn.MaxPool2d(2, return_indices=False, ceil_mode=True, stride=1),
+    ],
+)
+@pytest.mark.parametrize("train", [False, True])
+def test_layers_that_write_or_hand_back_are_as_on_cpu(layer, train):
+    """What they write is seen by who reads it afterwards."""
+
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = layer(), layer(), layer()
+
+        def forward(self, x):
+            y = self.c(self.b(self.a(x)))
+            return y.sum() + x.sum()
+
+    texts = [trace(Both(), (2, 4, 6, 6), device=device, train=train).to_text() for device in ("meta", "cpu")]
+
+    assert texts[0] == texts[1]
+
+
+def test_hooks_of_a_skipped_layer_run():
+    """They are the model's own, and may change what it returns."""
+    model = nn.Sequential(*[nn.Linear(4, 4) for _ in range(3)])
+    model[2].register_forward_hook(lambda module, args, output: output.relu())
+
+    recorded = trace(model, (1, 4), device="meta")
+
+    assert [op.function for op in recorded.ops] == ["relu"]
 
 
 class Twice(nn.Module):

@@ -1,0 +1,89 @@
+"""Models nested deeper than Python's stack, and work that grows with the number of calls and no faster."""
+
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from pytest_archcheck import Trace, diff, trace
+
+
+def nested(levels, bias=True):
+    model = nn.Linear(2, 2, bias=bias)
+    for _ in range(levels):
+        model = nn.Sequential(model)
+    return model
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_nesting_has_no_limit(device):
+    """A bare forward ends with a RecursionError at 300 levels."""
+    model = nested(400)
+    with pytest.raises(RecursionError):
+        model(torch.zeros(1, 2))
+
+    limit = sys.getrecursionlimit()
+    recorded = trace(model, (1, 2), device=device)
+
+    assert sys.getrecursionlimit() == limit
+    assert recorded.macs == 4
+    assert recorded.depth("paper") == 1
+    assert Trace.from_text(recorded.to_text()) == recorded
+    assert diff(recorded, trace(nested(400, bias=False), (1, 2), device=device)).causes[0].attribute == "bias"
+
+
+def test_a_module_that_holds_itself_is_recorded():
+    model = nn.Sequential(nn.Linear(2, 2))
+    model[0].owner = model
+
+    assert trace(model, (1, 2), device="meta").macs == 4
+
+
+def chain(length, changed=None):
+    layers = [nn.LayerNorm(8) if at % 2 else nn.Linear(8, 8) for at in range(length)]
+    if changed is not None:
+        layers[changed] = nn.LayerNorm(8, eps=1e-3)
+    return nn.Sequential(*layers)
+
+
+def counted(run):
+    """How many functions a run calls; a clock would say how busy the machine is."""
+    calls = 0
+
+    def count(frame, event, arg):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+QUESTIONS = {
+    "recording": lambda model, first, second: trace(model, (1, 8), device="meta"),
+    "depth": lambda model, first, second: Trace.from_text(first).depth("paper"),
+    "text": lambda model, first, second: Trace.from_text(first).to_text(),
+    "diff": lambda model, first, second: str(diff(Trace.from_text(first), Trace.from_text(second))),
+    "structure": lambda model, first, second: [
+        getattr(Trace.from_text(first), name)
+        for name in ("stages", "blocks", "shortcuts", "branches", "dead_ends", "macs", "activations")
+    ],
+    "same_as": lambda model, first, second: Trace.from_text(first).same_as(Trace.from_text(second)),
+}
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_work_is_linear_in_the_calls(question):
+    counts = []
+    for length in (100, 1000):
+        with torch.device("meta"):
+            model, other = chain(length), chain(length, changed=length // 2 | 1)
+        texts = [trace(one, (1, 8), device="meta").to_text() for one in (model, other)]
+        QUESTIONS[question](model, *texts)  # imports
+        counts.append(counted(lambda model=model, texts=texts: QUESTIONS[question](model, *texts)))
+
+    assert counts[1] <= 10.5 * counts[0]
