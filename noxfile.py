@@ -1,4 +1,4 @@
-"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``coverage``, ``accuracy``, ``snapshots``.
+"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``bench``, ``coverage``, ``accuracy``, ``snapshots``.
 
 They need Python 3.11 and ``pip install nox``, nothing else.
 """
@@ -90,3 +90,10 @@ def accuracy(session: nox.Session) -> None:
     session.run("python", "docs/accuracy.py", *session.posargs)
     if not session.posargs:
         session.run("python", "bench/accuracy.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure speed and size beside bare forwards and other tools; write bench/RESULTS.md (half an hour)."""
+    install(session, "bench")
+    session.run("python", "bench/results.py", *session.posargs)

@@ -1,16 +1,15 @@
 """How long all questions on a trace take, as a share of recording it, both in one run.
 
 ``python bench/graph.py`` prints medians for EfficientNet-B7 and for a decoder of 126 layers in the shape of Llama 3.1
-405B (hidden size 16,384, 128 heads on 8 key-value heads), which is built on meta. Processor time is measured.
+405B (hidden size 16,384, 128 heads on 8 key-value heads), which is built on meta.
 """
 
 import statistics
-import time
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 import torchvision
+from measure import ratio, seconds, table, versions
 from torch import nn
 
 from pytest_archcheck import Trace, spec, trace
@@ -110,15 +109,8 @@ def ask(name: str) -> None:
 traces: dict[str, Trace] = {}
 
 
-def seconds(run: Callable[[], object]) -> float:
-    """Give the processor time of one run."""
-    start = time.process_time()
-    run()
-    return time.process_time() - start
-
-
-def measure(name: str, model: nn.Module, inputs: object) -> None:
-    """Print one model's line."""
+def measure(name: str, model: nn.Module, inputs: object) -> list[str]:
+    """Give one model's row."""
 
     def record() -> None:
         traces[name] = trace(model, inputs, device="meta")
@@ -132,17 +124,23 @@ def measure(name: str, model: nn.Module, inputs: object) -> None:
         record()
         matches.append(seconds(lambda other=other: traces[name].same_as(other)))
         shares.append(questions[-1] / recordings[-1])
-    print(
-        f"{name:18} {len(traces[name]):6} calls   recording {1000 * statistics.median(recordings):7.1f} ms   "
-        f"questions / recording {statistics.median(shares):.2f}   "
-        f"same_as / recording {statistics.median(m / r for m, r in zip(matches, recordings, strict=True)):.2f}"
-    )
+    return [
+        name,
+        f"{len(traces[name]):,}",
+        f"{1000 * statistics.median(recordings):.0f} ms",
+        f"{statistics.median(shares):.2f}",
+        f"{ratio(recordings, matches):.2f}",
+    ]
 
 
 if __name__ == "__main__":
-    print(f"torch {torch.__version__}, torchvision {torchvision.__version__}, {ROUNDS} rounds")
     with torch.device("meta"):
         efficientnet = torchvision.models.efficientnet_b7(weights=None).eval()
         decoder = Decoder().eval()
-    measure("efficientnet_b7", efficientnet, (1, 3, 224, 224))
-    measure("llama 126 layers", decoder, spec(1, 2048, dtype="int64", high=128_256))
+    rows = [
+        measure("efficientnet_b7", efficientnet, (1, 3, 224, 224)),
+        measure("decoder of 126 layers", decoder, spec(1, 2048, dtype="int64", high=128_256)),
+    ]
+    print(versions("torch", "torchvision"))
+    print()
+    print(table(["", "calls", "recording", "questions / recording", "same_as / recording"], rows))

@@ -1,13 +1,16 @@
 """How much memory a recording on cpu needs beside the bare forward, each in a process of its own.
 
 ``python bench/memory.py [model …]`` builds a model on cpu, resets the kernel's high-water mark and runs one forward,
-bare or recorded. Reported are the peaks of the whole process and what each took above the built model. Needs Linux.
+bare or recorded, of eight images. Reported are the peaks of the whole process and what each took above the built model.
+Needs Linux.
 """
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from measure import table, versions
 
 MODELS = ("resnet50", "densenet121", "efficientnet_b0", "swin_t", "vit_b_16", "vgg16")
 IMAGES = (8, 3, 224, 224)
@@ -60,16 +63,26 @@ def measure(name: str, how: str) -> tuple[int, int, int]:
 
 def main(names: list[str]) -> None:
     """Print a line for each model."""
-    print(f"one forward of {IMAGES} on cpu; MiB; 'above' is above the built model")
-    print("model             bare  recorded  buffers  peak ratio   above bare  above recorded  ratio")
+    rows = []
     for name in names:
         bare_before, bare, buffers = measure(name, "bare")
         recorded_before, recorded, _ = measure(name, "recorded")
         above, above_recorded = bare - bare_before, recorded - recorded_before
-        print(
-            f"{name:16}{bare / MIB:6.0f}{recorded / MIB:10.0f}{buffers / MIB:9.1f}{recorded / bare:12.2f}"
-            f"{above / MIB:13.1f}{above_recorded / MIB:16.1f}{above_recorded / above:7.2f}"
-        )
+        mib = [size / MIB for size in (bare, recorded, above, above_recorded, buffers)]
+        rows.append([name, *(f"{size:.0f}" for size in mib)])
+        rows[-1] += [f"{recorded / bare:.2f}", f"{above_recorded / above:.2f}"]
+    print(versions("torch", "torchvision"))
+    print()
+    head = [
+        "MiB at the peak",
+        "bare",
+        "recorded",
+        "above the model: bare",
+        "recorded",
+        "buffers",
+        "whole ratio",
+    ]
+    print(table([*head, "ratio above"], rows))
 
 
 if __name__ == "__main__":

@@ -86,10 +86,10 @@ def torchview(model: nn.Module, device: str) -> object:
 
 
 def torchlens(model: nn.Module, device: str) -> object:
-    """Log a forward with TorchLens, activations not kept."""
+    """Trace with TorchLens, no activation kept."""
     import torchlens
 
-    return torchlens.trace(model, image(device), layers_to_save=None)
+    return torchlens.trace(model, image(device), save=lambda context: False)
 
 
 PEERS: dict[str, Peer] = {

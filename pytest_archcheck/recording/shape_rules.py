@@ -38,7 +38,7 @@ def known_result(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[s
         return None
     try:
         return rule(*args, **kwargs)
-    except TypeError:  # not called as the rule expects
+    except (AttributeError, IndexError, TypeError, ValueError):  # not called as the rule expects
         return None
 
 

@@ -151,6 +151,14 @@ UNUSUAL_CALLS = [
     (torch.sigmoid, (torch.ones(3, dtype=torch.int64, device="meta"),), {}),
     (torch.roll, (X.transpose(0, 1), 1, 0), {}),
 ]
+WRONG_CALLS = [
+    (F.linear, (ROWS, None), {}),
+    (torch.cat, ([],), {}),
+    (F.adaptive_avg_pool2d, (X, "1"), {}),
+    (F.layer_norm, (ROWS, 8), {}),
+    (F.batch_norm, (X,), {}),
+    (F.gelu, (None,), {}),
+]
 
 
 @pytest.mark.parametrize(("func", "args", "kwargs"), PLAIN_CALLS)
@@ -166,6 +174,11 @@ def test_a_rule_is_silent_where_a_call_is_unusual(func, args, kwargs):
     known = known_result(func, args, kwargs)
 
     assert known is None or [known] == made(func(*args, **kwargs))
+
+
+@pytest.mark.parametrize(("func", "args", "kwargs"), WRONG_CALLS)
+def test_a_wrong_call_is_left_to_torch(func, args, kwargs):
+    assert known_result(func, args, kwargs) is None
 
 
 @pytest.mark.parametrize(
