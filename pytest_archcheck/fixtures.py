@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_archcheck.errors import ArchcheckError
-from pytest_archcheck.shared import SharedTraces
+from pytest_archcheck.shared import SharedTraces, sets_things_up
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -78,7 +78,7 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
         kwargs=kwargs,
         device=device,
         train=train,
-        fixtures=request.fixturenames,
+        sets_up=sets_things_up(request.node),
     )
     request.node.stash[RECORDER] = record
     request.node.stash[COUNTER] = partial(

@@ -1,33 +1,36 @@
 """One recording for all tests that put the same factory and the same inputs under test.
 
-A trace is shared only where a second recording could not be another one:
+A trace is shared only between tests for which nothing was set up that could make the recording another one:
 
-* the model comes from a factory that built it for this recording and kept nothing of it;
+* all fixtures of the test are pytest's, syrupy's, xdist's or ours, and none of them replaces things;
+* the model comes from a factory that built it for this recording and kept no part of it;
 * the inputs are shapes, specs and plain values: a tensor may be written to between two tests;
-* the environment and torch's default dtype are the same, and no fixture of the test replaces things.
+* the environment and torch's default dtype are the same.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
 import os
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_archcheck.inputs import Spec
 
 if TYPE_CHECKING:
+    import pytest
+
     from pytest_archcheck.traces import Trace
 
 _KEPT = 64
 """How many traces are kept, those used last; one of an EfficientNet-B7 takes 4 MB."""
 _PLAIN = (bool, int, float, str, type(None), Spec)
-_REPLACING = frozenset(
-    ("monkeypatch", "mocker", "class_mocker", "module_mocker", "package_mocker", "session_mocker")
-)
+_HARMLESS = ("_pytest", "syrupy", "xdist", "pytest_archcheck")
+"""Whose fixtures change nothing that a recording depends on, but for ``monkeypatch``."""
 
 
 class _NotShared(Exception):
@@ -48,7 +51,7 @@ class SharedTraces:
         kwargs: Mapping[str, Any] | None,
         device: str,
         train: bool,
-        fixtures: Collection[str] = (),
+        sets_up: bool = False,
     ) -> Trace:
         """What ``recording.trace`` gives, from memory where that is sure to be the same.
 
@@ -58,19 +61,19 @@ class SharedTraces:
             kwargs: keyword arguments of the forward.
             device: where to record.
             train: record in training mode.
-            fixtures: the names of all fixtures that the test uses.
+            sets_up: whether the test has fixtures that might change what is recorded; see ``sets_things_up``.
         """
         from pytest_archcheck.recording import trace
 
         record = functools.partial(trace, inputs=inputs, kwargs=kwargs, device=device, train=train)
-        key = None if _REPLACING.intersection(fixtures) else _key(model, (inputs, kwargs, device, train))
+        key = None if sets_up else _key(model, (inputs, kwargs, device, train))
         if key is None:
             return record(model)
         known = self._traces.get(key)
         if known is None:
             factory = _Watched(model)
             known = record(factory)
-            if factory.keeps_a_model:
+            if factory.keeps_a_part:
                 return known
             self._traces[key] = known
             if len(self._traces) > _KEPT:
@@ -79,8 +82,21 @@ class SharedTraces:
         return known
 
 
+def sets_things_up(item: pytest.Item) -> bool:
+    """Whether a test has a fixture, autouse and set-up methods included, that might change what is recorded."""
+    info = getattr(item, "_fixtureinfo", None)
+    fixtures: Mapping[str, Sequence[Any]] = {} if info is None else info.name2fixturedefs
+    functions = [fixture.func for found in fixtures.values() for fixture in found]
+    return info is None or "monkeypatch" in fixtures or not all(map(_is_harmless, functions))
+
+
+def _is_harmless(function: Any) -> bool:
+    package = str(getattr(function, "__module__", "")).partition(".")[0]
+    return package in _HARMLESS and not str(getattr(function, "__name__", "")).startswith("xunit_setup")
+
+
 class _Watched:
-    """A factory that knows afterwards whether what it built is gone: one that is not may be changed by a test."""
+    """A factory that knows afterwards whether all it built is gone: what is not may be changed by a test."""
 
     def __init__(self, factory: Callable[[], Any]) -> None:
         self.__wrapped__ = factory
@@ -89,12 +105,17 @@ class _Watched:
 
     def __call__(self) -> Any:
         model = self.__wrapped__()
-        self._built.append(weakref.ref(model))
+        parts = (
+            (model, *model.modules(), *model.parameters(), *model.buffers())
+            if hasattr(model, "modules")
+            else ()
+        )
+        self._built += map(weakref.ref, parts)
         return model
 
     @property
-    def keeps_a_model(self) -> bool:
-        """Whether one of the built models is alive."""
+    def keeps_a_part(self) -> bool:
+        """Whether a module or tensor that it built is alive."""
         return any(built() is not None for built in self._built)
 
 
@@ -108,7 +129,12 @@ def _key(model: Any, stated: Any) -> Hashable:
     try:
         key = (_factory(model), _frozen(stated), _frozen(environment), torch.get_default_dtype())
         hash(key)
-    except (_NotShared, TypeError, ValueError):  # without a hash, a cell that is empty
+    except (
+        _NotShared,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ):  # no hash, an empty cell, a function within itself
         return None
     return key
 
@@ -124,10 +150,13 @@ def _factory(factory: Any) -> Hashable:
 
 
 def _frozen(value: Any) -> Hashable:
-    if isinstance(value, _PLAIN):
-        return (type(value).__name__, value)
+    kind: Hashable = cast(Hashable, type(value))
+    if isinstance(value, float):
+        return (kind, repr(value))  # 0.0 is not -0.0
+    if isinstance(value, (*_PLAIN, enum.Enum)):
+        return (kind, value)
     if isinstance(value, tuple | list):
-        return (type(value).__name__, tuple(map(_frozen, value)))
+        return (kind, tuple(map(_frozen, value)))
     if isinstance(value, Mapping):
-        return (type(value).__name__, tuple((key, _frozen(item)) for key, item in value.items()))
+        return (kind, tuple((_frozen(key), _frozen(item)) for key, item in value.items()))
     return _factory(value)

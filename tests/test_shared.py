@@ -4,6 +4,7 @@ import functools
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 
 from pytest_archcheck import RecordingError, spec
@@ -27,6 +28,20 @@ def make(width=4):
 @pytest.fixture
 def factory(built):
     return make
+
+
+KEPT_BACKBONE = nn.Sequential(nn.Linear(2, 2))
+
+
+def give_a_kept_backbone():
+    return nn.Sequential(KEPT_BACKBONE, nn.Linear(2, 3))
+
+
+KEPT = nn.Sequential(nn.Linear(2, 4))
+
+
+def give_the_kept():
+    return KEPT
 
 
 def make_at_the_second_time():
@@ -82,6 +97,19 @@ def test_functions_made_in_one_place_differ_by_what_they_close_over():
     assert [ask(shared, maker(width)).output.shape for width in (3, 5)] == [(1, 3), (1, 5)]
 
 
+def test_a_function_is_asked_again_when_what_it_closes_over_changed():
+    width = 3
+
+    def factory():
+        return nn.Linear(2, width)
+
+    shared = SharedTraces()
+    first = ask(shared, factory)
+    width = 5
+
+    assert (first.output.shape, ask(shared, factory).output.shape) == ((1, 3), (1, 5))
+
+
 def test_a_module_is_recorded_every_time():
     """Somebody may have changed it."""
     model, shared = nn.Sequential(nn.Linear(2, 4)), SharedTraces()
@@ -92,16 +120,11 @@ def test_a_module_is_recorded_every_time():
 
 
 def test_a_factory_that_keeps_its_model_is_asked_every_time():
-    model, shared = nn.Sequential(nn.Linear(2, 4)), SharedTraces()
-    kept = [model]
+    shared = SharedTraces()
+    first = ask(shared, give_the_kept)
+    KEPT[0] = nn.Linear(2, 6)
 
-    def give():
-        return kept[0]
-
-    first = ask(shared, give)
-    model[0] = nn.Linear(2, 6)
-
-    assert (first.output.shape, ask(shared, give).output.shape) == ((1, 4), (1, 6))
+    assert (first.output.shape, ask(shared, give_the_kept).output.shape) == ((1, 4), (1, 6))
 
 
 def test_a_method_is_asked_every_time():
@@ -128,13 +151,41 @@ def test_inputs_that_may_be_written_to_are_not_shared(factory, built):
     assert len(built) == 2
 
 
-@pytest.mark.parametrize("fixture", ["monkeypatch", "mocker"])
-def test_a_test_that_replaces_things_has_its_own(factory, built, fixture):
+def test_a_factory_that_keeps_a_part_of_its_model_is_asked_every_time():
     shared = SharedTraces()
-    ask(shared, factory)
-    ask(shared, factory, fixtures=["request", fixture])
+    first = ask(shared, give_a_kept_backbone)
+    KEPT_BACKBONE[0] = nn.Linear(2, 2, bias=False)
 
-    assert len(built) == 2
+    assert (first.params.total, ask(shared, give_a_kept_backbone).params.total) == (15, 13)
+
+
+def test_a_function_that_holds_itself_is_asked_every_time():
+    def build(depth=2):
+        return nn.Linear(2, 2) if depth == 0 else nn.Sequential(build(depth - 1), nn.ReLU())
+
+    shared = SharedTraces()
+
+    assert ask(shared, build) is not ask(shared, build)
+
+
+def test_values_that_are_equal_and_not_the_same_differ():
+    """``1``, ``True`` and ``1.0`` are three keys and three values."""
+    shared = SharedTraces()
+    found = [ask(shared, functools.partial(make_with, {key: key})) for key in (1, True, 1.0, 0.0, -0.0)]
+
+    assert len({id(one) for one in found}) == 5
+
+
+def make_with(settings):
+    return nn.Linear(2, 4)
+
+
+def test_torchvisions_factories_are_shared():
+    """They are wrapped, and close over members of an enumeration."""
+    shared = SharedTraces()
+    factory = torchvision.models.squeezenet1_1
+
+    assert ask(shared, factory, (1, 3, 64, 64)) is ask(shared, factory, (1, 3, 64, 64))
 
 
 def test_another_environment_has_its_own(monkeypatch):
@@ -174,14 +225,85 @@ def test_a_failed_recording_is_not_kept(built):
     assert ask(shared, make_at_the_second_time).output.shape == (1, 4)
 
 
-def test_the_oldest_is_forgotten(factory, built):
+def test_what_was_asked_for_longest_ago_is_forgotten(factory, built):
     shared = SharedTraces()
-    for width in range(1, 70):
+    for width in (*range(1, 65), 1, 65, 1, 2):  # when 65 comes, 2 is the one that was asked for longest ago
         ask(shared, functools.partial(factory, width))
-    ask(shared, functools.partial(factory, 69))
-    ask(shared, functools.partial(factory, 1))
 
-    assert built == [*range(1, 70), 1]
+    assert built == [*range(1, 65), 65, 2]
+
+
+REPLACED = """
+import unittest.mock
+import pytest
+import torch
+from torch import nn
+from pytest_archcheck import *
+
+WIDTH = 4
+
+class Net(nn.Linear):
+    inside = 2
+
+    def __init__(self):
+        super().__init__(self.inside, WIDTH)
+
+@pytest.fixture
+def wider():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(__import__(__name__), "WIDTH", 6)
+        yield
+
+@pytest.fixture
+def mocked():
+    with unittest.mock.patch.object(Net, "inside", 3):
+        yield
+
+@pytest.fixture
+def cast():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        yield
+
+def shape(trace):
+    return trace.params.total, trace.output.dtype
+
+@arch(Net, inputs=spec(1, 2))
+class TestReplaced:
+    def test_a(self, arch_trace):
+        assert shape(arch_trace) == (12, "float32")
+
+    def test_b(self, wider, arch_trace):
+        assert shape(arch_trace) == (18, "float32")
+
+    @arch(Net, inputs=spec(1, 3))
+    def test_c(self, mocked, arch_trace):
+        assert shape(arch_trace) == (16, "float32")
+
+    def test_d(self, cast, arch_trace):
+        assert shape(arch_trace) == (12, "bfloat16")
+
+    def test_e(self, arch_trace, tmp_path, capsys):
+        assert shape(arch_trace) == (12, "float32")
+
+@arch(Net, inputs=(1, 2))
+class TestSetUp:
+    def setup_method(self):
+        global WIDTH
+        WIDTH = 5
+
+    def teardown_method(self):
+        global WIDTH
+        WIDTH = 4
+
+    def test_f(self, arch_trace):
+        assert shape(arch_trace) == (15, "float32")
+"""
+
+
+def test_what_fixtures_and_set_up_methods_replace_is_recorded(pytester):
+    pytester.makepyfile(REPLACED)
+
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=6)
 
 
 COUNTED = """

@@ -190,6 +190,8 @@ class _Reader:
                 fail(f"{tensor.name} is tied to {tensor.tied_to}, which nothing in the text declares")
             if tensor.tied_to is not None and self.state[tensor.tied_to][1].spec != tensor.spec:
                 fail(f"{tensor.name} is tied to {tensor.tied_to}, which has another shape or dtype")
+        if not self.outputs:
+            fail("expected the line of an output")
         calls = tuple(self._complete(number, call, own) for number, call in self.calls.values())
         for number, output in self.outputs:
             self.number = number

@@ -309,7 +309,10 @@ class Cloner:
 
     def _found_module(self, module: nn.Module) -> nn.Module:
         owner, path = self._owner, ".".join(self._path)
+        if owner is None:
+            return self.module(module)
+        place = len(self.found)
+        self.found.append(Found(None, owner, path))  # before what it holds itself
         twin = self.module(module)
-        if owner is not None:
-            self.found.append(Found(twin, owner, path))
+        self.found[place] = Found(twin, owner, path)
         return twin

@@ -148,7 +148,9 @@ class Layers:
                     return self._repeat(owner, effect, args[0])
         frame = self._enter(owner, args, kwargs)
         try:
-            if type(forward) is types.MethodType:  # Python 3.12 counts frames of C, and a method's call is one
+            if (
+                type(forward) is types.MethodType
+            ):  # Python 3.12 counts frames of C, and a method's call is one
                 output = forward.__func__(forward.__self__, *args, **kwargs)
             else:
                 output = forward(*args, **kwargs)

@@ -51,16 +51,24 @@ class ShapeMemo:
     """The results of pure functions on meta, for one recording."""
 
     def __init__(self) -> None:
+        self._modes = torch._C._len_torch_dispatch_stack()
         self._made: dict[Hashable, tuple[bool, tuple[Made | None, ...]]] = {}
         self._written: dict[Hashable, int] = {}
 
     def call(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Do what ``func(*args, **kwargs)`` does, from memory where it can."""
-        if func not in LISTED or "out" in kwargs or torch.is_grad_enabled() or is_transformed():
+        if (
+            func not in LISTED
+            or "out" in kwargs
+            or torch.is_grad_enabled()
+            or is_transformed()
+            or torch._C._len_torch_dispatch_stack() != self._modes  # one of the model's own may do anything
+        ):
             return func(*args, **kwargs)
         tensors: list[torch.Tensor] = []
         try:
-            key = (func, _key(args, tensors), _key(tuple(kwargs.items()), tensors) if kwargs else None)
+            named = _key(tuple(kwargs.items()), tensors) if kwargs else None
+            key = (func, torch.get_default_dtype(), _key(args, tensors), named)
         except Unknown:
             return func(*args, **kwargs)
         known = self._made.get(key)
@@ -120,5 +128,5 @@ def _is_plain(tensor: Any) -> bool:
         isinstance(tensor, torch.Tensor)
         and tensor.is_meta
         and tensor.layout is torch.strided
-        and not (tensor.dtype.is_complex or tensor.is_neg())
+        and not (tensor.dtype.is_complex or tensor.is_neg() or tensor.is_inference())
     )

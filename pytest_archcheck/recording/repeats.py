@@ -28,8 +28,11 @@ _NAMES = (
     "Mish Hardswish Hardsigmoid Hardtanh Sigmoid Tanh Softplus Softmax Identity Dropout Dropout1d Dropout2d Dropout3d "
     "MaxPool1d MaxPool2d MaxPool3d AvgPool1d AvgPool2d AvgPool3d AdaptiveAvgPool1d AdaptiveAvgPool2d AdaptiveAvgPool3d"
 )
-LISTED: frozenset[type] = frozenset(getattr(nn, name) for name in _NAMES.split() if hasattr(nn, name))
-"""Layers that may be skipped."""
+_FORWARDS = {getattr(nn, name): getattr(nn, name).forward for name in _NAMES.split() if hasattr(nn, name)}
+LISTED: frozenset[type] = frozenset(
+    cls for cls, forward in _FORWARDS.items() if forward.__module__.startswith("torch.nn.modules.")
+)
+"""Layers that may be skipped, while their forward is torch's own."""
 _TENSORS = ("bias", "weight")
 # In training these draw random numbers, or write to their statistics.
 _IN_EVALUATION = frozenset(
@@ -51,6 +54,8 @@ class LayerMemo:
 
     def __init__(self) -> None:
         self._effects: dict[Hashable, Effect] = {}
+        # the recorder's own mode and those around it; one of the model's may do anything
+        self._modes = torch._C._len_torch_function_stack() + 1, torch._C._len_torch_dispatch_stack()
 
     def key(self, module: nn.Module, x: Any) -> Hashable:
         """What the effect of calling a module with one tensor depends on; ``None`` where it is not on the list."""
@@ -58,7 +63,14 @@ class LayerMemo:
         if not _is_plain(x) or torch.is_grad_enabled() or is_transformed():
             return None
         held = module.__dict__
-        if (module.training and cls in _IN_EVALUATION) or any(name in held for name in _TENSORS):
+        if (
+            (module.training and cls in _IN_EVALUATION)
+            or any(name in held for name in _TENSORS)
+            or not held.keys().isdisjoint(_methods(cls))
+            or cls.forward is not _FORWARDS.get(cls)
+            or held.get("padding_mode", "zeros") != "zeros"  # another padding is worked out when it is built
+            or self._modes != (torch._C._len_torch_function_stack(), torch._C._len_torch_dispatch_stack())
+        ):
             return None
         state: list[Hashable] = []
         for tensors in (held["_parameters"], held["_buffers"]):
@@ -70,7 +82,16 @@ class LayerMemo:
                 else:
                     return None
         try:
-            key = (cls, module.training, _reader(cls)(held), tuple(state), x.shape, x.stride(), x.dtype)
+            key = (
+                cls,
+                module.training,
+                _reader(cls)(held),
+                tuple(state),
+                x.shape,
+                x.stride(),
+                x.dtype,
+                torch.get_default_dtype(),
+            )
             hash(key)
         except (KeyError, TypeError):  # an attribute is gone, or was replaced by something that has no hash
             return None
@@ -83,16 +104,15 @@ class LayerMemo:
     def learn(self, key: Hashable, module: nn.Module, operands: Operands, y: Any) -> None:
         """Keep what a layer did with its input, where it is one of the three effects."""
         x, version = operands[0]
-        if version_of(x) != version:
-            writes, made = True, None
-            if y is not x:
-                return
-        elif y is x:
-            writes, made = False, None
-        elif type(y) is torch.Tensor and _is_new(
-            y, (x, *module._parameters.values(), *module._buffers.values())
+        writes, made = version_of(x) != version, None
+        if y is x:
+            pass
+        elif (
+            not writes
+            and type(y) is torch.Tensor
+            and _is_new(y, (x, *module._parameters.values(), *module._buffers.values()))
         ):
-            writes, made = False, Made(tuple(y.shape), y.stride(), y.dtype)
+            made = Made(tuple(y.shape), y.stride(), y.dtype)
         else:
             return
         self._effects[key] = Effect(made, writes, (spec_of(x),), (spec_of(y),))
@@ -105,13 +125,19 @@ def _reader(cls: type[Any]) -> Callable[[dict[str, Any]], Any]:
     return itemgetter(*names) if names else lambda held: ()
 
 
+@per_class
+def _methods(cls: type[Any]) -> frozenset[str]:
+    """What a forward may call, and an instance may have replaced."""
+    return frozenset(dir(cls)) - {"forward"}
+
+
 def _is_plain(x: Any) -> bool:
     kind = type(x)
     return (
         (kind is torch.Tensor or kind is nn.Parameter)
         and x.is_meta
         and x.layout is torch.strided
-        and not (x.is_complex() or x.is_neg())
+        and not (x.is_complex() or x.is_neg() or x.is_inference())
     )
 
 

@@ -21,6 +21,8 @@ from pytest_archcheck.recording.tree import distinct_modules
 from pytest_archcheck.recording.twins import NoValuesError
 
 _T = TypeVar("_T")
+_MODE = frozenset(("train", "children", "named_children", "__setattr__"))
+"""What sets a module's mode and its children's."""
 
 
 def check_arguments(caller: str, model: Any, kwargs: Any, train: Any) -> None:
@@ -118,7 +120,7 @@ def _set_mode(clone: nn.Module, train: bool, cloner: Cloner) -> None:
             del module.__dict__["train"]  # of an exported program, which refuses
             cloner.notes.append("the mode is the one that the program was exported in")
     try:
-        if any(_has_own_mode(type(module)) or "train" in module.__dict__ for module in modules):
+        if any(_has_own_mode(type(m)) or not _MODE.isdisjoint(m.__dict__) for m in modules):
             clone.train(train)
         else:
             for module in modules:
@@ -131,7 +133,7 @@ def _set_mode(clone: nn.Module, train: bool, cloner: Cloner) -> None:
 def _has_own_mode(cls: type[Any]) -> bool:
     """Whether a class says itself what its mode is, or which its children are."""
     return hasattr(cls, "training") or any(
-        getattr(cls, name) is not getattr(nn.Module, name) for name in ("train", "children", "__setattr__")
+        getattr(cls, name) is not getattr(nn.Module, name) for name in _MODE
     )
 
 

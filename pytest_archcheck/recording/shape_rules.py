@@ -49,16 +49,24 @@ def _batch_norm(
     weight: Any = None,
     bias: Any = None,
     training: bool = False,
-    *_: Any,
-    **__: Any,
+    momentum: float | None = 0.1,
+    eps: float = 1e-5,
 ) -> Made | None:
-    if training or not _is_usual(x) or x.dim() < 2 or mean is None or var is None:
+    if (
+        training
+        or not eps > 0
+        or not _is_usual(x)
+        or x.dim() < 2
+        or not x.shape[1]
+        or mean is None
+        or var is None
+    ):
         return None
     return _like(x) if _all_of((x.shape[1],), x.dtype, mean, var, weight, bias) else None
 
 
 def _layer_norm(
-    x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, *_: Any, **__: Any
+    x: Any, normalized_shape: Sequence[int], weight: Any = None, bias: Any = None, eps: float = 1e-5
 ) -> Made | None:
     shape = tuple(normalized_shape)
     if not _is_usual(x) or not shape or tuple(x.shape[-len(shape) :]) != shape:
@@ -75,12 +83,27 @@ def _linear(x: Any, weight: Any, bias: Any = None) -> Made | None:
     return _contiguous((*x.shape[:-1], out), x.dtype)
 
 
-def _like_first(x: Any, *_: Any, inplace: bool = False, dtype: Any = None, **__: Any) -> Made | None:
-    return _like(x) if _is_usual(x) and not inplace and dtype is None else None
-
-
 def _activation(x: Any, inplace: bool = False) -> Made | None:
-    return _like_first(x, inplace=inplace)
+    return _like(x) if _is_usual(x) and not inplace else None
+
+
+def _gelu(x: Any, approximate: str = "none") -> Made | None:
+    return _activation(x) if approximate in ("none", "tanh") else None
+
+
+def _softmax(x: Any, dim: int, dtype: Any = None) -> Made | None:
+    return _like(x) if _is_usual(x) and dtype is None and -x.dim() <= dim < x.dim() else None
+
+
+def _functional_softmax(x: Any, dim: int, _stacklevel: int = 3, dtype: Any = None) -> Made | None:
+    return _softmax(x, dim, dtype)
+
+
+def _roll(x: Any, shifts: Any, dims: Any) -> Made | None:
+    axes = (dims,) if type(dims) is int else tuple(dims)
+    steps = (shifts,) if type(shifts) is int else tuple(shifts)
+    fits = len(axes) == len(steps) and all(-x.dim() <= axis < x.dim() for axis in axes)
+    return _like(x) if fits and axes and _is_usual(x) else None
 
 
 def _arithmetic(x: Any, y: Any) -> Made | None:
@@ -144,11 +167,11 @@ _RULES: dict[Callable[..., Any], Rule] = {
     _F.linear: _linear,
     torch.cat: _cat,
     _F.adaptive_avg_pool2d: _adaptive_pool,
-    torch.roll: _like_first,
-    torch.softmax: _like_first,
-    torch.Tensor.softmax: _like_first,
-    _F.softmax: _like_first,
-    _F.gelu: _like_first,
+    torch.roll: _roll,
+    torch.softmax: _softmax,
+    torch.Tensor.softmax: _softmax,
+    _F.softmax: _functional_softmax,
+    _F.gelu: _gelu,
     **dict.fromkeys((_F.relu, _F.relu6, _F.silu, _F.hardswish, _F.hardsigmoid), _activation),
     **dict.fromkeys(
         (torch.relu, torch.sigmoid, torch.tanh, torch.Tensor.sigmoid, torch.Tensor.tanh), _activation

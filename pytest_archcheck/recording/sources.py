@@ -144,7 +144,8 @@ class Sources:
         number = self._opaque[scope] = self._opaque.get(scope, 0) + 1
         name = scope if number == 1 else f"{scope}#{number}"
         self.use((StateTensor(name, "opaque", spec_of(tensor), saved=False),))
-        mark = _Mark(0, Ref(f"opaque:{name}"), self._recording)
+        # what was written before belongs to others: memory that was given back has the same address
+        mark = _Mark(self._clock, Ref(f"opaque:{name}"), self._recording)
         self._foreign[id(tensor)] = (weakref.ref(tensor), mark)
         return mark
 

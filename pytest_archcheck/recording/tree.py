@@ -33,16 +33,22 @@ def named_modules(root: nn.Module, prefix: str = "") -> Iterator[tuple[str, nn.M
 
 def nesting(root: nn.Module) -> int:
     """How many modules lie inside one another at most."""
-    seen: set[int] = set()
-    level, levels = [root], 0
-    while level:
-        levels += 1
-        inner = {
-            id(child): child for module in level for child in module._modules.values() if child is not None
-        }
-        level = [child for key, child in inner.items() if key not in seen]
-        seen |= inner.keys()
-    return levels
+    levels: dict[int, int] = {}
+    entered = {id(root)}
+    stack = [(root, iter(root._modules.values()))]
+    while stack:
+        module, children = stack[-1]
+        for child in children:
+            if child is not None and id(child) not in levels and id(child) not in entered:
+                entered.add(id(child))
+                stack.append((child, iter(child._modules.values())))
+                break
+        else:
+            stack.pop()
+            entered.discard(id(module))
+            inside = [levels.get(id(child), 0) for child in module._modules.values() if child is not None]
+            levels[id(module)] = 1 + max(inside, default=0)
+    return levels[id(root)]
 
 
 def distinct_modules(root: nn.Module) -> list[nn.Module]:

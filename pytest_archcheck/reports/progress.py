@@ -60,7 +60,14 @@ class Progress:
         console = Console(file=self._stream)
         if terminal is not None:
             console.line()  # not over the line of pytest's dots
-        self._live = Live(get_renderable=self._line, console=console, transient=True, refresh_per_second=8)
+        self._live = Live(
+            get_renderable=self._line,
+            console=console,
+            transient=True,
+            refresh_per_second=8,
+            redirect_stdout=False,  # what a forward prints is not ours
+            redirect_stderr=False,
+        )
         self._live.start(refresh=True)
 
     def _line(self) -> Spinner:
@@ -68,6 +75,7 @@ class Progress:
 
         assert self._spinner is not None
         count = len(self.calls)
-        doing = f"recording {self.what}: {count:,} calls" if count else f"building {self.what}"
+        calls = "call" if count == 1 else "calls"
+        doing = f"recording {self.what}: {count:,} {calls}" if count else f"building {self.what}"
         self._spinner.update(text=escape(doing))
         return self._spinner

@@ -7,6 +7,7 @@ from torch import nn
 
 from pytest_archcheck import UsageError, diff, trace
 from pytest_archcheck.drift import Severity
+from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.drift.sequences import aligned
 from pytest_archcheck.drift.severity import FAILING, severities_of
 
@@ -199,3 +200,16 @@ def test_modules_without_tensors_of_two_classes_are_not_one_renamed():
         ("twice", "call", Severity.BEHAVIOUR),
         ("halved", "call", Severity.BEHAVIOUR),
     ]
+
+
+def test_a_line_that_both_texts_have_may_mean_another_module():
+    """Shared lines are one object in both traces; what they refer to was renamed."""
+    before = [nn.Linear(4, 4), nn.Tanh(), nn.Linear(4, 4, bias=False), nn.Tanh()]
+    after = [nn.Linear(4, 4), nn.Tanh(), nn.Sigmoid(), nn.Tanh(), nn.Linear(4, 4, bias=False), nn.Tanh()]
+    texts = [trace(nn.Sequential(*layers), (1, 4), device="meta").to_text() for layers in (before, after)]
+    known = Known()
+
+    shared = diff(*(read(text, known) for text in texts))
+    apart = diff(*(read(text) for text in texts))
+
+    assert [str(change) for change in shared.changes] == [str(change) for change in apart.changes]

@@ -4,6 +4,7 @@ import pytest
 
 from pytest_archcheck import Trace, diff
 from pytest_archcheck.drift import Severity
+from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.reports.drift import line
 from tests.drift.mutations import MUTATIONS
 from tests.drift.subjects import SUBJECTS, built, original, recorded_as
@@ -35,8 +36,10 @@ def test_a_mutation_is_named(entry):
     assert drift.severity == first.first.severity
     assert diff(after, after).changes == ()
     assert len(str(drift).splitlines()) < 40
-    back = diff(Trace.from_text(before.to_text()), Trace.from_text(after.to_text()))
-    assert back.changes == drift.changes
+    texts = before.to_text(), after.to_text()
+    assert diff(*map(Trace.from_text, texts)).changes == drift.changes
+    known = Known()
+    assert diff(*(read(text, known) for text in texts)).changes == drift.changes
 
 
 def test_every_subject_has_a_mutation():

@@ -78,3 +78,25 @@ def test_one_function_under_two_names_has_one():
     names = {canonical_name(getattr(torch, name))[0] for name in ("dsmm", "mm", "spmm")}
 
     assert names == {"mm"}
+
+
+class FrozenPart(nn.Module):
+    """Keeps a part out of ``train()`` by not naming it as a child."""
+
+    def __init__(self):
+        super().__init__()
+        self.learned, self.frozen = nn.Dropout(0.5), nn.Dropout(0.5)
+        self.frozen.eval()
+
+    def named_children(self):
+        yield "learned", self.learned
+
+    def forward(self, x):
+        return self.learned(x) + self.frozen(x)
+
+
+def test_a_part_that_is_no_child_keeps_its_mode():
+    recorded = trace(FrozenPart(), (2, 3), device="meta", train=True)
+
+    assert recorded["frozen"].config.get("training") is False
+    assert "training" not in recorded["learned"].config

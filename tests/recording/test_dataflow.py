@@ -2,6 +2,7 @@
 
 import types
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -287,3 +288,22 @@ def test_a_method_made_of_a_closure_reaches_the_clone():
     assert trace(model, (1, 4)).to_text() == plain.to_text()
     model.forward = types.MethodType(lambda self, input: original(input), model)
     assert trace(model, (1, 4)).to_text() == plain.to_text()
+
+
+class Forgetting(nn.Module):
+    """Writes to tensors that are gone afterwards, and takes results of unknown origin that may get their memory."""
+
+    def forward(self, x):
+        for _ in range(20):
+            (x * 1.0).add_(1)
+            x = x + torch.vmap(lambda row: row * 2)(x)
+        return x
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_memory_that_was_given_back_brings_no_source_along(device):
+    recorded = trace(Forgetting(), (2, 2), device=device)
+
+    sums = [op for op in recorded.ops if op.function == "add" and len(op.inputs) == 2]
+    assert len(sums) == 20
+    assert all(op.args[1].name.startswith("opaque:") for op in sums)

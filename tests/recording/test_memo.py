@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from pytest_archcheck import RecordingError, trace
 from pytest_archcheck.recording import layers, memo, owners
@@ -143,6 +144,8 @@ UNUSUAL_CALLS = [
     (F.adaptive_avg_pool2d, (X[0], 1), {}),
     (F.relu, (X.clone(),), {"inplace": True}),
     (F.softmax, (X,), {"dim": 1, "dtype": torch.float64}),
+    (torch.softmax, (X, 1, torch.float64), {}),
+    (torch.Tensor.softmax, (X, 1, torch.float64), {}),
     (torch.Tensor.add, (X, FOUR[:, None, None]), {}),
     (torch.Tensor.mul, (X, 2j), {}),
     (torch.Tensor.mul, (ROWS, torch.empty(3, 8, **DOUBLE)), {}),
@@ -158,6 +161,12 @@ WRONG_CALLS = [
     (F.layer_norm, (ROWS, 8), {}),
     (F.batch_norm, (X,), {}),
     (F.gelu, (None,), {}),
+    (F.gelu, (X,), {"approximate": "nope"}),
+    (torch.roll, (X, 1, 7), {}),
+    (torch.roll, (X, (1, 2), (0,)), {}),
+    (torch.softmax, (X, 4), {}),
+    (F.batch_norm, (X, FOUR, FOUR), {"eps": -1.0}),
+    (torch.add, (X, X), {"surprise": 1}),
 ]
 
 
@@ -174,6 +183,10 @@ def test_a_rule_is_silent_where_a_call_is_unusual(func, args, kwargs):
     known = known_result(func, args, kwargs)
 
     assert known is None or [known] == made(func(*args, **kwargs))
+
+
+def test_a_batch_norm_that_writes_to_its_statistics_is_left_to_torch():
+    assert known_result(F.batch_norm, (X, FOUR, FOUR), {"training": True}) is None
 
 
 @pytest.mark.parametrize(("func", "args", "kwargs"), WRONG_CALLS)
@@ -194,15 +207,35 @@ def test_what_does_not_fit_fails_as_torch_fails(layer, told):
         trace(nn.Sequential(layer), (2, 4, 6, 6), device="meta")
 
 
+def calls_seen(monkeypatch):
+    """The functions that layers call, those of a layer that is skipped not among them."""
+    called = []
+    call = memo.ShapeMemo.call
+    monkeypatch.setattr(
+        memo.ShapeMemo, "call", lambda self, func, *args: (called.append(func), call(self, func, *args))[1]
+    )
+    return called
+
+
+def test_a_layer_whose_class_has_another_forward_is_run(monkeypatch):
+    """It may read anything of the instance."""
+    forward = nn.ReLU.forward
+    monkeypatch.setattr(
+        nn.ReLU, "forward", lambda self, x: forward(self, x).repeat(1, self.__dict__.get("times", 1))
+    )
+    model = nn.Sequential(nn.ReLU(), nn.ReLU())
+    model[1].times = 2
+
+    assert trace(model, (1, 4), device="meta").output.shape == (1, 8)
+
+
 def test_repeated_layers_are_skipped(monkeypatch):
-    """Of ten equal convolutions one is computed, wherever its channels are the same."""
-    run = []
-    forward = nn.Conv2d.forward
-    monkeypatch.setattr(nn.Conv2d, "forward", lambda self, x: (run.append(self), forward(self, x))[1])
+    """Of ten equal convolutions one is computed."""
+    called = calls_seen(monkeypatch)
 
     trace(nn.Sequential(*[nn.Conv2d(4, 4, 3, padding=1) for _ in range(10)]), (1, 4, 8, 8), device="meta")
 
-    assert len(run) == 1
+    assert called.count(torch.conv2d) == 1
 
 
 class Widening(nn.Module):
@@ -233,6 +266,72 @@ def plain_weight(conv):
     del conv.weight
     conv.weight = torch.cat([kept, kept])
     conv.bias = None
+
+
+class PlainWeights(nn.Module):
+    """Two layers that keep their weights as plain tensors, of different shapes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+        for conv, width in ((self.first, 4), (self.second, 6)):
+            del conv.weight, conv.bias
+            conv.weight, conv.bias = torch.zeros(width, 4, 1, 1), None
+
+    def forward(self, x):
+        return self.second(self.first(x))
+
+
+class Layouts(nn.Module):
+    """Equal layers on inputs of equal shapes and unequal strides."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.a, self.b, self.c = layer(), layer(), layer()
+
+    def forward(self, x):
+        rotated, last = x.transpose(2, 3), x.contiguous(memory_format=torch.channels_last)
+        return self.a(x), self.b(rotated), self.c(last)
+
+
+class Hidden(nn.Module):
+    """Equal layers that no registry holds, and one whose forward was replaced."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = [nn.Linear(4, 4) for _ in range(3)]
+        self.a, self.b = nn.ReLU(), nn.ReLU()
+        self.b.forward = torch.sigmoid
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return self.b(self.a(x))
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.ReLU, nn.Identity, lambda: nn.Conv2d(4, 4, 3), lambda: nn.BatchNorm2d(4)]
+)
+def test_a_layer_is_run_for_every_layout(layer, checked):
+    model = Layouts(layer)
+
+    assert trace(model, (2, 4, 6, 6), device="meta") == trace(model, (2, 4, 6, 6), device="cpu")
+
+
+@pytest.mark.parametrize(("model", "shape"), [(PlainWeights, (1, 4, 6, 6)), (Hidden, (1, 4))])
+def test_layers_that_are_not_what_they_seem_are_run(model, shape):
+    model = model()
+
+    assert trace(model, shape, device="meta") == trace(model, shape, device="cpu")
+
+
+@pytest.mark.parametrize(("layer", "train", "times"), [(nn.Dropout, True, 3), (nn.Dropout, False, 1)])
+def test_what_is_random_is_run_every_time(layer, train, times, monkeypatch):
+    called = calls_seen(monkeypatch)
+
+    trace(nn.Sequential(*[layer() for _ in range(3)]), (1, 4), device="meta", train=train)
+
+    assert called.count(F.dropout) == times
 
 
 @pytest.mark.parametrize("change", [stride, weight, plain_weight])
@@ -270,6 +369,43 @@ def test_layers_that_write_or_hand_back_are_as_on_cpu(layer, train):
     texts = [trace(Both(), (2, 4, 6, 6), device=device, train=train).to_text() for device in ("meta", "cpu")]
 
     assert texts[0] == texts[1]
+
+
+class Casting(TorchFunctionMode):
+    """Runs what it sees in double precision."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {})).double() if func is F.relu else func(*args, **(kwargs or {}))
+
+
+class Strange(nn.Module):
+    """Layers that are alike, under a mode, under inference mode, and with a method or padding replaced."""
+
+    def __init__(self):
+        super().__init__()
+        self.relus = nn.ModuleList(nn.ReLU() for _ in range(3))
+        self.writers = nn.ModuleList(nn.ReLU(inplace=True) for _ in range(2))
+        self.convs = nn.ModuleList(nn.Conv2d(4, 4, 3) for _ in range(2))
+        self.convs[1]._conv_forward = lambda x, weight, bias: F.conv2d(x, weight, bias, 2)
+        self.circles = nn.ModuleList(nn.Conv2d(4, 4, 3, padding=p, padding_mode="circular") for p in (2, 1))
+        self.circles[1].padding = (2, 2)
+
+    def forward(self, x):
+        first = self.relus[0](x)
+        with Casting():
+            second = self.relus[1](x)
+        with torch.inference_mode():
+            written = self.writers[0](x * 2)
+        other = x * 3
+        self.writers[1](other)
+        shapes = [conv(x) for conv in (*self.convs, *self.circles)]
+        return first, second, self.relus[2](x), written.clone(), other + 1, *shapes
+
+
+def test_layers_under_modes_and_with_methods_replaced_are_run():
+    model = Strange()
+
+    assert trace(model, (1, 4, 9, 9), device="meta") == trace(model, (1, 4, 9, 9), device="cpu")
 
 
 def test_hooks_of_a_skipped_layer_run():

@@ -1,6 +1,7 @@
 """Models nested deeper than Python's stack, and work that grows with the number of calls and no faster."""
 
 import sys
+from itertools import pairwise
 
 import pytest
 import torch
@@ -32,7 +33,42 @@ def test_nesting_has_no_limit(device):
     assert recorded.macs == 4
     assert recorded.depth("paper") == 1
     assert Trace.from_text(recorded.to_text()) == recorded
-    assert diff(recorded, trace(nested(levels, bias=False), (1, 2), device=device)).causes[0].attribute == "bias"
+    assert (
+        diff(recorded, trace(nested(levels, bias=False), (1, 2), device=device)).causes[0].attribute == "bias"
+    )
+
+
+class Link(nn.Module):
+    """Calls what comes next."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(2, 2)
+
+    def forward(self, x):
+        x = self.linear(x)
+        following = self.__dict__.get("following") or [getattr(self, "behind", None)]
+        return x if following[0] is None else following[0](x)
+
+
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_hidden_modules_may_hold_hidden_modules(device):
+    links = [Link() for _ in range(5)]
+    for link, after in pairwise(links):
+        link.following = [after]
+
+    assert trace(links[0], (1, 2), device=device).macs == 5 * 4
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_modules_in_one_list_may_call_each_other(turned):
+    links = [Link() for _ in range(150)]
+    for link, after in pairwise(links):
+        link.behind = after
+    model = nn.Sequential(nn.ModuleList(reversed(links) if turned else links))
+    model.forward = links[0].forward
+
+    assert trace(model, (1, 2), device="meta").macs == 150 * 4
 
 
 def test_a_module_that_holds_itself_is_recorded():

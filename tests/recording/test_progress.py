@@ -67,6 +67,23 @@ def test_a_long_recording_is_shown_and_wiped_out(tmp_path):
     assert printed.endswith("\x1b[2K")  # the line is gone
 
 
+PRINTING = RECORD.replace("        for _ in", "        print('from the forward')\n        for _ in")
+
+
+def test_what_a_forward_prints_goes_where_it_went(tmp_path):
+    """Also into a stream that the forward's caller put in place while the line was shown."""
+    code = "import contextlib, io, sys\nout = io.StringIO()\nwith contextlib.redirect_stdout(out):\n"
+    body, _, call = PRINTING.strip().rpartition("\n")
+    code = f"{body}\n{code}    {call}\nassert out.getvalue() == 'from the forward\\n'\nprint('afterwards')\n"
+    (tmp_path / "record.py").write_text(code, "utf-8")
+
+    printed = on_a_terminal(sys.executable, "record.py", cwd=tmp_path)
+
+    assert "recording Net: " in printed
+    assert "from the forward" not in printed
+    assert printed.rstrip().endswith("afterwards")
+
+
 def test_it_is_shown_through_the_capturing_of_pytest(tmp_path):
     (tmp_path / "test_it.py").write_text(TEST, "utf-8")
 
@@ -85,7 +102,7 @@ def test_a_short_recording_shows_nothing(tmp_path):
 
 def test_nothing_is_shown_where_there_is_no_terminal(tmp_path):
     """Not in a log, however long it takes."""
-    code = RECORD.replace("shown = threading.Event()", "shown = threading.Event()\nshown.set()")
+    code = RECORD.replace("range(1_000_000)", "range(5_000)").replace("raise AssertionError", "return x #")
     (tmp_path / "record.py").write_text(code, "utf-8")
 
     result = subprocess.run(
