@@ -203,7 +203,7 @@ def test_a_small_text_is_valid():
             "line 4: expected ',', found 'out_features'",
         ),
         ("output %fc [1,2]", "output fc", "line 5: expected a reference like %conv1, found nothing"),
-        ("output %fc [1,2]\n", "", "line 7: expected the line of an output"),
+        ("output %fc [1,2]\n", "", "line 6: expected the line of an output"),
         ("end\n", "", "line 7: the text ends before the line 'end'; is it cut off?"),
         ("param fc.weight [2,3]\nend\n", "para", "line 6: expected a class after the layer's name: 'para'"),
         ("end\n", "end\nmodel Net() eval\n", "line 8: nothing may follow the line 'end'"),
