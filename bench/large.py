@@ -1,6 +1,7 @@
 """Models that no machine at hand could hold: how long a recording takes, and how much memory.
 
-``python bench/large.py``, with transformers. Each model is built by its factory and recorded in a process of its own;
+``python bench/large.py``, with transformers. Each model is built by its factory and recorded in a process of its own,
+both of which are timed, importing transformers is not;
 resident memory is that of the whole process, torch and transformers included, at its peak.
 """
 
@@ -66,11 +67,14 @@ MODELS: dict[str, Callable[[], Any]] = {
 
 def child(name: str) -> None:
     """Record one model and print its row."""
+    import torch
     import transformers
 
     from pytest_archcheck import spec, trace
 
     transformers.logging.set_verbosity_error()
+    with torch.device("meta"):
+        MODELS[name]()  # transformers imports the family's code
     tokens = spec(1, TOKENS, dtype="int64", high=1000)
     start = time.perf_counter()
     found = trace(MODELS[name], tokens, kwargs={"use_cache": False})

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import sys
@@ -14,13 +15,15 @@ from pathlib import Path
 from measure import paired, versions
 
 ROUNDS = 25
+# An installed package has its bytecode.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 TEST = "import sys\n\ndef test_no_torch():\n    assert 'torch' not in sys.modules\n"
 
 
 def run(folder: str, *options: str) -> None:
     """Run pytest, which has to pass."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options]
-    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, env=ENVIRONMENT)
 
 
 if __name__ == "__main__":

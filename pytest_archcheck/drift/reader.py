@@ -182,6 +182,8 @@ class _Reader:
         self.number = self.last
         if self.model is None:
             fail("expected the line of the model")
+        if not self.outputs:
+            fail("expected the line of an output")
         own: dict[str, list[StateTensor]] = {}
         for number, tensor in self.state.values():
             self.number = number
@@ -190,8 +192,6 @@ class _Reader:
                 fail(f"{tensor.name} is tied to {tensor.tied_to}, which nothing in the text declares")
             if tensor.tied_to is not None and self.state[tensor.tied_to][1].spec != tensor.spec:
                 fail(f"{tensor.name} is tied to {tensor.tied_to}, which has another shape or dtype")
-        if not self.outputs:
-            fail("expected the line of an output")
         calls = tuple(self._complete(number, call, own) for number, call in self.calls.values())
         for number, output in self.outputs:
             self.number = number
