@@ -121,13 +121,11 @@ class _Watched:
 
 def _key(model: Any, stated: Any) -> Hashable:
     """What a recording depends on, ``None`` where that cannot be said."""
-    import torch
+    from pytest_archcheck.recording import default_dtype
 
-    if isinstance(model, torch.nn.Module):
-        return None
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     try:
-        key = (_factory(model), _frozen(stated), _frozen(environment), torch.get_default_dtype())
+        key = (_factory(model), _frozen(stated), _frozen(environment), default_dtype())
         hash(key)
     except (
         _NotShared,

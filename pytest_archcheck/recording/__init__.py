@@ -20,7 +20,7 @@ from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.counters import count, second_count
 from pytest_archcheck.recording.failures import explain_failure
 from pytest_archcheck.recording.inputs import Arguments
-from pytest_archcheck.recording.placements import Placement, undisturbed
+from pytest_archcheck.recording.placements import Placement, default_dtype, undisturbed
 from pytest_archcheck.recording.recorder import Recorder, unrecorded
 from pytest_archcheck.recording.setup import check_arguments, cloned, described, on_first_placement, set_up
 from pytest_archcheck.recording.twins import ParameterGuard
@@ -29,7 +29,7 @@ from pytest_archcheck.records import LayerCall, Output
 from pytest_archcheck.reports.progress import Progress
 from pytest_archcheck.traces import Trace
 
-__all__ = ["build", "count", "second_count", "trace"]
+__all__ = ["build", "count", "default_dtype", "second_count", "trace"]
 
 
 def trace(

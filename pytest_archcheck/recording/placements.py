@@ -102,6 +102,11 @@ def undisturbed(place: Placement, model: nn.Module) -> Iterator[None]:
         yield
 
 
+def default_dtype() -> str:
+    """The dtype that a factory gives its tensors where it states none: the user's to set."""
+    return str(torch.get_default_dtype())
+
+
 @contextmanager
 def random_state_kept(device: torch.device | None = None) -> Iterator[None]:
     """Seed Python, NumPy and torch, and put their random states back afterwards."""
