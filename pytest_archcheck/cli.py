@@ -7,7 +7,6 @@ error, which is told in one line.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_archcheck import __version__
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.errors import ArchcheckError, UsageError
 from pytest_archcheck.subjects import is_absent, is_file, load, read_file
 
@@ -98,13 +98,13 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     return command
 
 
+@collector_off()
 def _diff(options: argparse.Namespace) -> int:
     from pytest_archcheck.drift.compare import diff
     from pytest_archcheck.drift.reader import Known
     from pytest_archcheck.drift.severity import Severity, severities_of
     from pytest_archcheck.reports import drift as report
 
-    gc.disable()  # records of many small parts that live until the end: collecting takes a third of the time
     failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
     subjects = options.before, options.after
     if any(map(is_absent, subjects)):

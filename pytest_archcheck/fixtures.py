@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_archcheck.errors import ArchcheckError
-from pytest_archcheck.shared import SharedTraces, sets_things_up
+from pytest_archcheck.shared import SharedTraces
 
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
@@ -25,6 +26,9 @@ SHARED: pytest.StashKey[SharedTraces] = pytest.StashKey()
 """The traces that tests share."""
 COUNTER: pytest.StashKey[partial[SecondCount]] = pytest.StashKey()
 """Lets a second counter run the model under test."""
+
+_HARMLESS = ("_pytest", "syrupy", "xdist", "pytest_archcheck")
+"""Whose fixtures change nothing that a recording depends on, but for ``monkeypatch``."""
 
 
 @pytest.fixture
@@ -78,7 +82,7 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
         kwargs=kwargs,
         device=device,
         train=train,
-        sets_up=sets_things_up(request.node),
+        sets_up=_sets_things_up(request.node),
     )
     request.node.stash[RECORDER] = record
     request.node.stash[COUNTER] = partial(
@@ -102,6 +106,19 @@ def _subject(request: pytest.FixtureRequest) -> ModelUnderTest | None:
     node: pytest.Item = request.node
     statements = node.stash.get(STATEMENTS, None)
     return None if statements is None else statements.subject
+
+
+def _sets_things_up(item: pytest.Item) -> bool:
+    """Whether a test has a fixture, autouse and set-up methods included, that might change what is recorded."""
+    info = getattr(item, "_fixtureinfo", None)
+    fixtures: Mapping[str, Sequence[Any]] = {} if info is None else info.name2fixturedefs
+    functions = [fixture.func for found in fixtures.values() for fixture in found]
+    return info is None or "monkeypatch" in fixtures or not all(map(_is_harmless, functions))
+
+
+def _is_harmless(function: Any) -> bool:
+    package = str(getattr(function, "__module__", "")).partition(".")[0]
+    return package in _HARMLESS and not str(getattr(function, "__name__", "")).startswith("xunit_setup")
 
 
 def _no_model(request: pytest.FixtureRequest) -> str:

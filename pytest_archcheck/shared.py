@@ -16,21 +16,17 @@ import os
 import types
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_archcheck.inputs import Spec
 
 if TYPE_CHECKING:
-    import pytest
-
     from pytest_archcheck.traces import Trace
 
 _KEPT = 64
 """How many traces are kept, those used last; one of an EfficientNet-B7 takes 4 MB."""
 _PLAIN = (bool, int, float, str, type(None), Spec)
-_HARMLESS = ("_pytest", "syrupy", "xdist", "pytest_archcheck")
-"""Whose fixtures change nothing that a recording depends on, but for ``monkeypatch``."""
 
 
 class _NotShared(Exception):
@@ -61,7 +57,7 @@ class SharedTraces:
             kwargs: keyword arguments of the forward.
             device: where to record.
             train: record in training mode.
-            sets_up: whether the test has fixtures that might change what is recorded; see ``sets_things_up``.
+            sets_up: whether the test has fixtures that might change what is recorded.
         """
         from pytest_archcheck.recording import trace
 
@@ -80,19 +76,6 @@ class SharedTraces:
                 self._traces.popitem(last=False)
         self._traces.move_to_end(key)
         return known
-
-
-def sets_things_up(item: pytest.Item) -> bool:
-    """Whether a test has a fixture, autouse and set-up methods included, that might change what is recorded."""
-    info = getattr(item, "_fixtureinfo", None)
-    fixtures: Mapping[str, Sequence[Any]] = {} if info is None else info.name2fixturedefs
-    functions = [fixture.func for found in fixtures.values() for fixture in found]
-    return info is None or "monkeypatch" in fixtures or not all(map(_is_harmless, functions))
-
-
-def _is_harmless(function: Any) -> bool:
-    package = str(getattr(function, "__module__", "")).partition(".")[0]
-    return package in _HARMLESS and not str(getattr(function, "__name__", "")).startswith("xunit_setup")
 
 
 class _Watched:
@@ -127,13 +110,8 @@ def _key(model: Any, stated: Any) -> Hashable:
     try:
         key = (_factory(model), _frozen(stated), _frozen(environment), default_dtype())
         hash(key)
-    except (
-        _NotShared,
-        RecursionError,
-        TypeError,
-        ValueError,
-    ):  # no hash, an empty cell, a function within itself
-        return None
+    except (_NotShared, RecursionError, TypeError, ValueError):
+        return None  # an object that may change, a function within itself, no hash, an empty cell
     return key
 
 

@@ -40,11 +40,6 @@ class Calls:
         self.pairs, self.structure = pairs, structure
 
     @cached_property
-    def _renamed(self) -> frozenset[str]:
-        """The tensors that have another name after: a line that both texts have may mean another one."""
-        return frozenset(old for old, new in self.pairs.refs.items() if old != new)
-
-    @cached_property
     def dead_ends(self) -> tuple[frozenset[str], frozenset[str]]:
         """Calls of either trace from which no output is computed."""
         return frozenset(self.pairs.before.dead_ends), frozenset(self.pairs.after.dead_ends)
@@ -115,8 +110,9 @@ class Calls:
     # -- a call that both sides have -------------------------------------------------------------------
 
     def _call(self, old: Call, new: Call, touched: set[str]) -> Iterator[Change]:
-        if old is new and not (self._renamed and any(ref.name in self._renamed for ref in input_refs(old))):
-            return
+        renamed = self.pairs.refs
+        if old is new and not (renamed and any(ref.name in renamed for ref in input_refs(old))):
+            return  # a line that both texts have, and that means the same tensors
         if isinstance(old, LayerCall) and isinstance(new, LayerCall) and not (old.atomic or new.atomic):
             return  # told by what it calls
         compared = self._replaced if self._is_another(old, new) else self._arguments

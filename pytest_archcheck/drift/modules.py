@@ -30,7 +30,8 @@ class ModulePairs:
     """``new`` has the new name of every old module that has one, ``old`` the old name of every new one."""
 
     def __init__(self, before: Trace, after: Trace) -> None:
-        self.before, self.after = tree_of(before), tree_of(after)
+        self.before = tree_of(before)
+        self.after = tree_of(after, self.before)
         self.new: dict[str, str] = {}
         self.old: dict[str, str] = {}
         self.second = [_second_names(trace) for trace in (before, after)]

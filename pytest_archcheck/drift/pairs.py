@@ -25,18 +25,16 @@ _FAR = 100
 
 
 class Pairs:
-    """What of the trace before is what of the trace after, by name; ``refs`` are tensors by who made them."""
+    """What of the trace before is what of the trace after, by name."""
 
     def __init__(self, before: Trace, after: Trace) -> None:
         self.before, self.after = before, after
         self.modules = ModulePairs(before, after)
         self.state = _State(self.modules, before, after)
         self.inputs = _inputs(before, after)
-        self.refs: dict[str, str] = {f"in:{old}": f"in:{new}" for old, new in self.inputs.items()}
-        kinds = [{tensor.name: tensor.kind for tensor in trace.state} for trace in (before, after)]
-        self.refs |= {
-            f"{kinds[0][old]}:{old}": f"{kinds[1][new]}:{new}" for old, new in self.state.new.items()
-        }
+        self.refs = {f"in:{old}": f"in:{new}" for old, new in self.inputs.items() if old != new}
+        """Tensors that have another name after, by who made them."""
+        self.refs |= self.state.renamed
         self.tied = {
             f"{t.kind}:{t.name}": f"{t.kind}:{t.tied_to}" for t in after.state if t.tied_to is not None
         }
@@ -46,7 +44,7 @@ class Pairs:
         """The pairs of calls of which both texts do not have the same line."""
         self._in_place()
         self._in_another_spelling()
-        self.refs |= self.calls
+        self.refs |= {old: new for old, new in self.calls.items() if old != new}
         self.refs |= self._makers()
         self.gone = {call_id for call_id in before.by_id if call_id not in self.calls}
         self.kept = set(self.calls.values())
@@ -201,6 +199,16 @@ class _State:
         for alike, names in left.items():
             if len(names) == len(free.get(alike, ())) == 1:
                 self.new[names[0]] = free[alike][0]
+
+    @property
+    def renamed(self) -> dict[str, str]:
+        """The tensors that have another name or kind after, as references."""
+        pairs = ((self.old_tensors[old], self.new_tensors[new]) for old, new in self.new.items())
+        return {
+            f"{a.kind}:{a.name}": f"{b.kind}:{b.name}"
+            for a, b in pairs
+            if (a.name, a.kind) != (b.name, b.kind)
+        }
 
     @cached_property
     def old(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cached_property
 
 from pytest_archcheck.drift.pairs import Pairs
 from pytest_archcheck.drift.severity import ABSENT, Change, Severity
@@ -22,7 +23,11 @@ class State:
         self.has_ties = any(
             t.tied_to is not None for trace in (pairs.before, pairs.after) for t in trace.state
         )
-        self.groups = [_groups(trace.state) for trace in (pairs.before, pairs.after)]
+
+    @cached_property
+    def groups(self) -> list[dict[str, list[str]]]:
+        """All names of each tensor, of both traces."""
+        return [_groups(trace.state) for trace in (self.pairs.before, self.pairs.after)]
 
     def changes(self) -> Iterator[tuple[str, Change]]:
         """Every change of a tensor. One that only its module's name changed is none of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from pytest_archcheck.drift.writer import config_text
@@ -54,8 +54,11 @@ class Node:
             waiting += reversed(node.children.values())
 
 
-def tree_of(trace: Trace) -> dict[str, Node]:
-    """Every module of a trace by its name, aliases left out; a module comes before its children."""
+def tree_of(trace: Trace, other: Mapping[str, Node] = _NO_CHILDREN) -> dict[str, Node]:
+    """Every module of a trace by its name, aliases left out; a module comes before its children.
+
+    ``other`` is the tree of another trace: what both texts have is one object, and not worked out twice.
+    """
     called: dict[str, int] = {}
     for position, call in enumerate(trace.calls):
         if isinstance(call, LayerCall):
@@ -79,21 +82,27 @@ def tree_of(trace: Trace) -> dict[str, Node]:
     for node in reversed(ordered):
         name = node.module.name
         node.state = tuple(held.get(name, ()))
-        own = tuple([(leaf_of(t, name), t.kind, t.spec.shape, t.spec.dtype) for t in node.state])
         below = inside.pop(name, None)
-        if below is None:
-            cls = node.type if node.module.is_torch else ""
-            node.shape, node.exact = hash((cls, own)), hash((node.type, node.config, own))
-            node.tensors = len(own)
+        twin = other.get(name)
+        if twin and twin.module is node.module and twin.state == node.state and not (below or twin.children):
+            node.shape, node.exact, node.tensors = twin.shape, twin.exact, twin.tensors
         else:
-            below.reverse()
-            node.children = {child.key: child for child in below}
-            node.shape = hash((own, tuple([child.shape for child in below])))
-            node.exact = hash((node.type, node.config, own, tuple([child.exact for child in below])))
-            node.tensors = len(own) + sum(child.tensors for child in below)
+            _describe(node, below or [])
         if name:
             inside[_nearest(name.rpartition(".")[0], nodes)].append(node)
     return nodes
+
+
+def _describe(node: Node, below: list[Node]) -> None:
+    """Say what makes a node alike to others; ``below`` are its children, the last first."""
+    own = tuple([(leaf_of(t, node.name), t.kind, t.spec.shape, t.spec.dtype) for t in node.state])
+    below.reverse()
+    if below:
+        node.children = {child.key: child for child in below}
+    cls = node.type if node.module.is_torch and not below else ""
+    node.shape = hash((cls, own, tuple([child.shape for child in below])))
+    node.exact = hash((node.type, node.config, own, tuple([child.exact for child in below])))
+    node.tensors = len(own) + sum([child.tensors for child in below])
 
 
 def _position(node: Node) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -57,47 +57,45 @@ def trace(
     """
     check_arguments("trace", model, kwargs, train)
     with Progress(name_of(model)) as progress:
+        asked = _Asked(inputs, kwargs, train, progress)
         return on_first_placement(
-            model,
-            device,
-            lambda built, place, notes: _record(built, inputs, kwargs, place, train, notes, progress),
+            model, device, lambda built, place, notes: _record(built, asked, place, notes)
         )
+
+
+class _Asked(NamedTuple):
+    """What is the same for every attempt at a recording."""
+
+    inputs: Any
+    kwargs: Mapping[str, Any] | None
+    train: bool
+    progress: Progress
 
 
 def _record(
     model: nn.Module,
-    inputs: Any,
-    kwargs: Mapping[str, Any] | None,
+    asked: _Asked,
     place: Placement,
-    train: bool,
     notes: tuple[str, ...],
-    progress: Progress,
     grad: bool = False,
     share: bool = True,
 ) -> Trace:
     with unrecorded(), undisturbed(place, model), caches_clean(model), torch.set_grad_enabled(grad):
-        outcome = _record_clone(model, inputs, kwargs, place, train, notes, progress, share)
+        outcome = _record_clone(model, asked, place, notes, share)
     if isinstance(outcome, Trace):
         return outcome
     cause = str(outcome.__cause__ if outcome else "")
     if outcome is None or (share and "already associated to a python object" in cause):
         # Copies: it writes to its parameters; or torch 2.4, where a guard and a tensor subclass do not go together.
-        return _record(model, inputs, kwargs, place, train, notes, progress, grad, share=False)
+        return _record(model, asked, place, notes, grad, share=False)
     if grad or "does not require grad" not in cause:
         raise outcome
     notes = (*notes, f"{place.name}: the forward needs gradients, recorded with autograd on")
-    return _record(model, inputs, kwargs, place, train, notes, progress, grad=True, share=share)
+    return _record(model, asked, place, notes, grad=True, share=share)
 
 
 def _record_clone(
-    model: nn.Module,
-    inputs: Any,
-    kwargs: Mapping[str, Any] | None,
-    place: Placement,
-    train: bool,
-    notes: tuple[str, ...],
-    progress: Progress,
-    share: bool,
+    model: nn.Module, asked: _Asked, place: Placement, notes: tuple[str, ...], share: bool
 ) -> Trace | RecordingError | None:
     """The trace, why there is none, or ``None`` where the forward was stopped before it wrote to a parameter.
 
@@ -109,15 +107,15 @@ def _record_clone(
     error: RecordingError | None = None
     try:
         with guard if cloner.shared else nullcontext():
-            arguments = set_up(clone, cloner, inputs, kwargs, train)
+            arguments = set_up(clone, cloner, asked.inputs, asked.kwargs, asked.train)
             recorder = Recorder(clone, place, cloner.found)
-            progress.calls = recorder.calls
+            asked.progress.calls = recorder.calls
             result = _run(recorder, arguments, place)
     except RecordingError as raised:
         error = raised
     if guard.tripped:
         return None
-    return error or _trace_of(recorder, arguments, result, place, train, (*notes, *cloner.notes))
+    return error or _trace_of(recorder, arguments, result, place, asked.train, (*notes, *cloner.notes))
 
 
 def _run(recorder: Recorder, arguments: Arguments, place: Placement) -> Any:

@@ -24,14 +24,15 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from pytest_archcheck.errors import RecordingError
-from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.holders import (
     ATOM_TYPES,
     ATOMS,
     RARE_CONTAINERS,
     clone_container,
     clone_function,
+    clone_handle,
     copy_of_state,
+    kept_in_wrapper,
     may_hold_state,
     reaches_state,
     slots_of,
@@ -44,17 +45,6 @@ _T = TypeVar("_T")
 _CONTAINER_TYPES = frozenset((dict, collections.OrderedDict, list, set))
 _REGISTRIES = frozenset(("_parameters", "_buffers", "_modules"))
 _HOOKS = frozenset(name for name in nn.Module().__dict__ if "hook" in name) | {"_non_persistent_buffers_set"}
-_WRAPPERS = {  # what each keeps the model in; they change where it runs, not what it computes
-    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
-    "torch.nn.parallel.data_parallel.DataParallel": "module",
-    "torch.nn.parallel.distributed.DistributedDataParallel": "module",
-}
-
-
-@per_class
-def _kept_in(cls: type[Any]) -> str | None:
-    """The attribute in which a wrapper keeps the model; ``None`` for all other classes."""
-    return _WRAPPERS.get(f"{getattr(cls, '__module__', '')}.{getattr(cls, '__qualname__', '')}")
 
 
 @dataclass(frozen=True)
@@ -121,7 +111,7 @@ class Cloner:
         if isinstance(module, torch.jit.ScriptModule):
             scripted = copy.deepcopy(module)
             return self.remember(module, scripted.to(self.place.device))
-        kept_in = _kept_in(type(module))
+        kept_in = kept_in_wrapper(type(module))
         if kept_in is not None:
             return self._unwrapped(module, kept_in)
         clone = self.remember(module, object.__new__(type(module)))
@@ -191,7 +181,7 @@ class Cloner:
             inner = self.value(value.__wrapped__)
             return self.remember(value, functools.lru_cache(**value.cache_parameters())(inner))
         if isinstance(value, RemovableHandle):
-            return self._handle(value)
+            return clone_handle(value, self)
         return self._object(value)
 
     def tensor(self, tensor: torch.Tensor) -> torch.Tensor:
@@ -269,13 +259,6 @@ class Cloner:
         twin.clear()
         for index, item in enumerate(value):
             (twin.add if isinstance(twin, set) else twin.append)(self._at(str(index), item))
-        return twin
-
-    def _handle(self, handle: RemovableHandle) -> RemovableHandle:
-        """What takes a hook away again: from the clone's hooks, not from the user's."""
-        twin = self.remember(handle, copy.copy(handle))
-        for name, item in vars(handle).items():
-            twin.__dict__[name] = self.value(item)
         return twin
 
     def _object(self, value: Any) -> Any:

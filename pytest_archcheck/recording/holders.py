@@ -19,6 +19,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from pytest_archcheck.recording.classes import per_class
 
@@ -59,8 +60,13 @@ _STATE = (
 )
 
 
-_T = TypeVar("_T")
+_WRAPPERS = {  # what each keeps the model in; they change where it runs, not what it computes
+    "torch._dynamo.eval_frame.OptimizedModule": "_orig_mod",
+    "torch.nn.parallel.data_parallel.DataParallel": "module",
+    "torch.nn.parallel.distributed.DistributedDataParallel": "module",
+}
 
+_T = TypeVar("_T")
 
 RARE_CONTAINERS = (
     frozenset,
@@ -87,6 +93,12 @@ class Cloning(Protocol):
 
     def remember(self, original: Any, twin: _T) -> _T:
         """Let something have this counterpart."""
+
+
+@per_class
+def kept_in_wrapper(cls: type[Any]) -> str | None:
+    """The attribute in which a wrapper keeps the model; ``None`` for all other classes."""
+    return _WRAPPERS.get(f"{getattr(cls, '__module__', '')}.{getattr(cls, '__qualname__', '')}")
 
 
 def copy_of_state(value: Any) -> Any:
@@ -174,6 +186,14 @@ def clone_container(value: Any, cloner: Cloning) -> Any:
     else:
         twin = type(value)([(cloner.value(key), cloner.value(item)) for key, item in value.items()])
     return cloner.remember(value, twin)
+
+
+def clone_handle(handle: RemovableHandle, cloner: Cloning) -> RemovableHandle:
+    """What takes a hook away again: from the clone's hooks, not from the user's."""
+    twin = cloner.remember(handle, copy.copy(handle))
+    for name, item in vars(handle).items():
+        twin.__dict__[name] = cloner.value(item)
+    return twin
 
 
 def clone_function(function: types.FunctionType, cloner: Cloning) -> types.FunctionType:

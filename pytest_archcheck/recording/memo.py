@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pytest_archcheck.recording.shape_rules import Made, known_result
+from pytest_archcheck.recording.shape_rules import Made, is_plain, known_result
 from pytest_archcheck.recording.twins import version_of
 from pytest_archcheck.recording.values import is_transformed
 
@@ -102,7 +102,7 @@ class ShapeMemo:
             if part is None:
                 made.append(None)
                 continue
-            if not _is_plain(part) or part.untyped_storage()._cdata in taken or part.storage_offset():
+            if not is_plain(part) or part.untyped_storage()._cdata in taken or part.storage_offset():
                 return
             taken.add(part.untyped_storage()._cdata)
             made.append(Made(tuple(part.shape), part.stride(), part.dtype))
@@ -112,7 +112,7 @@ class ShapeMemo:
 def _key(value: Any, tensors: list[torch.Tensor]) -> Hashable:
     kind = type(value)
     if kind is torch.Tensor or kind is nn.Parameter:
-        if not _is_plain(value):
+        if not is_plain(value):
             raise Unknown
         tensors.append(value)
         return (value.shape, value.stride(), value.dtype)
@@ -121,12 +121,3 @@ def _key(value: Any, tensors: list[torch.Tensor]) -> Hashable:
     if kind is tuple or kind is list:
         return tuple(_key(item, tensors) for item in value)
     raise Unknown
-
-
-def _is_plain(tensor: Any) -> bool:
-    return (
-        isinstance(tensor, torch.Tensor)
-        and tensor.is_meta
-        and tensor.layout is torch.strided
-        and not (tensor.dtype.is_complex or tensor.is_neg() or tensor.is_inference())
-    )

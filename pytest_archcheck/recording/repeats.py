@@ -16,7 +16,7 @@ from torch import nn
 
 from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.config import constructor_arguments
-from pytest_archcheck.recording.shape_rules import Made
+from pytest_archcheck.recording.shape_rules import Made, is_plain
 from pytest_archcheck.recording.sources import Operands
 from pytest_archcheck.recording.twins import memory_of, version_of
 from pytest_archcheck.recording.values import is_transformed, spec_of
@@ -60,7 +60,7 @@ class LayerMemo:
     def key(self, module: nn.Module, x: Any) -> Hashable:
         """What the effect of calling a module with one tensor depends on; ``None`` where it is not on the list."""
         cls = type(module)
-        if not _is_plain(x) or torch.is_grad_enabled() or is_transformed():
+        if not is_plain(x) or torch.is_grad_enabled() or is_transformed():
             return None
         held = module.__dict__
         if (
@@ -77,7 +77,7 @@ class LayerMemo:
             for name, tensor in tensors.items():
                 if tensor is None:
                     state.append(None)
-                elif _is_plain(tensor):
+                elif is_plain(tensor):
                     state += (name, tensor.shape, tensor.stride(), tensor.dtype)
                 else:
                     return None
@@ -131,17 +131,7 @@ def _methods(cls: type[Any]) -> frozenset[str]:
     return frozenset(dir(cls)) - {"forward"}
 
 
-def _is_plain(x: Any) -> bool:
-    kind = type(x)
-    return (
-        (kind is torch.Tensor or kind is nn.Parameter)
-        and x.is_meta
-        and x.layout is torch.strided
-        and not (x.is_complex() or x.is_neg() or x.is_inference())
-    )
-
-
 def _is_new(y: torch.Tensor, others: Iterable[torch.Tensor | None]) -> bool:
     memory = memory_of(y)
     is_shared = any(other is not None and memory_of(other) == memory for other in others)
-    return _is_plain(y) and not y.storage_offset() and not is_shared
+    return is_plain(y) and not y.storage_offset() and not is_shared

@@ -28,6 +28,17 @@ class Made(NamedTuple):
         return torch.empty_strided(self.shape, self.stride, dtype=self.dtype, device="meta")
 
 
+def is_plain(x: Any) -> bool:
+    """Whether something is a tensor or parameter on meta of which size, stride and dtype say all."""
+    kind = type(x)
+    return (
+        (kind is torch.Tensor or kind is nn.Parameter)
+        and x.is_meta
+        and x.layout is torch.strided
+        and not (x.is_complex() or x.is_neg() or x.is_inference())
+    )
+
+
 Rule = Callable[..., Made | None]
 
 

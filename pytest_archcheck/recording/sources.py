@@ -114,9 +114,6 @@ class Sources:
         self._clock += 1
         written = [tensor for tensor, version in operands if version_of(tensor) != version]
         for tensor in written:
-            mark = getattr(tensor, "_archcheck_source", None)
-            if mark is not None:
-                mark.memory = None  # it may be another one now
             write = _Write(self._clock, Ref(call_id), slot, extent_of(tensor))
             self._writes.setdefault(_memory(tensor), []).append(write)
         leaves = tensors_in(result)

@@ -1,5 +1,6 @@
 """The command ``archcheck``: its three verbs, its exit statuses, and its errors."""
 
+import gc
 import json
 import os
 import subprocess
@@ -40,6 +41,13 @@ def run(capsys, *arguments):
 
 def test_no_drift_is_status_0(files, capsys):
     assert run(capsys, "diff", "a.arch", "a.arch") == (0, "a: no drift\n", "")
+
+
+def test_the_garbage_collector_is_on_again_for_who_calls_it_from_python(files, capsys):
+    gc.enable()
+    run(capsys, "diff", "a.arch", "b.arch")
+
+    assert gc.isenabled()
 
 
 def test_drift_is_status_1_and_its_cause_the_first_line(files, capsys):

@@ -457,10 +457,16 @@ def test_writes_aliases_and_layouts_are_as_on_cpu(step, layout):
     assert trace(Twice(step), x, device="meta") == trace(Twice(step), x, device="cpu")
 
 
-def test_the_garbage_collector_is_on_again_afterwards():
-    trace(nn.Linear(2, 2), (1, 2), device="meta")
+@pytest.mark.parametrize("was_on", [True, False])
+def test_the_garbage_collector_is_afterwards_as_it_was(was_on):
+    before = gc.isenabled()
+    try:
+        (gc.enable if was_on else gc.disable)()
+        trace(nn.Linear(2, 2), (1, 2), device="meta")
 
-    assert gc.isenabled()
+        assert gc.isenabled() == was_on
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_a_result_written_to_out_is_not_replayed():
