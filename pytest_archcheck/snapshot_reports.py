@@ -42,7 +42,7 @@ class SnapshotReports:
         if report.skipped:
             from pytest_archcheck.snapshots import keep_snapshots
 
-            keep_snapshots(item)
+            keep_snapshots(item, skipped=True)
         elif report.failed:
             from pytest_archcheck.snapshots import explain_mismatch, keep_snapshots
 

@@ -202,8 +202,10 @@ def tolerated(before: str, after: str, name: str) -> list[str]:
     return told + [f"{name}: {line}" for line in not_compared(drift)]
 
 
-def keep_snapshots(item: pytest.Function) -> None:
-    """Count every snapshot of a failed test as used.
+def keep_snapshots(item: pytest.Function, *, passed: bool = False, skipped: bool = False) -> None:
+    """Count every snapshot of a test as used: as failed, or as ``passed`` where the test compared otherwise.
+
+    Of a test that was ``skipped`` only those by whose name syrupy does not know its tests; it keeps the others itself.
 
     A test that failed before it came to its snapshots has not used them, and syrupy would delete them on
     ``--snapshot-update``.
@@ -227,11 +229,13 @@ def keep_snapshots(item: pytest.Function) -> None:
     for collection in extension.discover_snapshots(test_location=location):
         path = collection.location
         stem = Path(path).stem
-        is_own = ArchSnapshotExtension.matches_test_location(
+        is_known = ArchSnapshotExtension.matches_test_location(
             test_location=location, snapshot_location=path
         ) and location.matches_snapshot_name(stem)
+        if skipped and is_known:
+            continue
         # a test's id may hold signs that no file name does
-        is_own = is_own or stem == own_name or stem.startswith(f"{own_name}.")
+        is_own = is_known or stem == own_name or stem.startswith(f"{own_name}.")
         if is_own and path not in asserted:
             assertion.executions[len(assertion.executions)] = AssertionResult(
                 snapshot_location=path,
@@ -240,7 +244,7 @@ def keep_snapshots(item: pytest.Function) -> None:
                 recalled_data=None,
                 created=False,
                 updated=False,
-                success=False,
+                success=passed,
                 exception=None,
                 test_location=location,
             )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from itertools import dropwhile
 from typing import Any
 
 import torch
@@ -71,6 +72,9 @@ _DROPPED = {
     "copy",
     "inplace",
 }
+
+_CALIBRATED = {"scale", "zero_point", "output_scale", "output_zero_point"}
+"""What calibration gives a quantized function: values, as weights are."""
 
 # Parameter names (a star takes the rest) and the defaults that are left out.
 _SIGNATURES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
@@ -216,6 +220,9 @@ def canonical_arguments(
         kwargs = {k: v for k, v in kwargs.items() if k not in _DROPPED and not k.startswith("_")}
     if name.startswith("quantized."):  # a scale and a zero point are values
         args = tuple(a for a in args if isinstance(a, torch.Tensor | list | tuple))
+        kwargs = {k: v for k, v in kwargs.items() if k not in _CALIBRATED}
+    if name == "getitem" and isinstance(args[0], torch.Tensor):
+        args = (args[0], _index(args[1], args[0].dim()))
     if name == "to":
         args = args[:1] + tuple(a for a in args[1:] if isinstance(a, torch.dtype | torch.Tensor))
     signature = _SIGNATURES.get(name)
@@ -229,6 +236,25 @@ def canonical_arguments(
         if signature is not None:
             kwargs = {k: v for k, v in kwargs.items() if v != signature[1].get(k, ...)}
     return args, kwargs
+
+
+def _index(index: Any, rank: int) -> Any:
+    """``x[:, 2]`` of a matrix as ``x[..., 2]``: an ellipsis for leading full slices, where every axis is named."""
+    items = index if type(index) is tuple else (index,)
+    had_ellipsis = items[:1] == (Ellipsis,)
+    named = items[had_ellipsis:]
+    if not all(type(item) in (int, slice) for item in named) or not (had_ellipsis or len(named) == rank):
+        return index
+    kept = tuple(dropwhile(_is_full, named))
+    if not kept:
+        return index
+    if len(kept) < rank:
+        return (Ellipsis, *kept)
+    return kept if rank > 1 else kept[0]
+
+
+def _is_full(item: Any) -> bool:
+    return isinstance(item, slice) and item.start is item.stop is item.step is None
 
 
 def window(value: Any, dimensions: int) -> Any:

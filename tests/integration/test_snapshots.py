@@ -347,6 +347,31 @@ def test_a_thousand_layers_are_told_in_a_few_lines(pytester, monkeypatch):
     assert all(f"    {n}.1 eps 1e-05 → 1e-06" in lines for n in range(499))
 
 
+SKIPS = """
+import os
+
+@pytest.mark.parametrize("name", ["m1", "m2"])
+def test_zoo(name, arch_snapshot):
+    if name == "m2" and os.environ.get("SKIP"):
+        pytest.skip("not here")
+    assert trace(Net(int(name[-1])), IMAGE) == arch_snapshot
+"""
+
+
+def test_the_snapshot_of_a_skipped_test_is_neither_failed_nor_passed_nor_unused(pytester, monkeypatch):
+    monkeypatch.delenv("SKIP", raising=False)
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + SKIPS)
+    record_once(pytester, passed=2)
+    monkeypatch.setenv("SKIP", "1")
+
+    result = in_subprocess(pytester)
+
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["1 snapshot passed."])
+    result.stdout.no_fnmatch_line("*snapshot failed*")
+    result.stdout.no_fnmatch_line("*snapshot unused*")
+
+
 SLASHES = """
 import os
 

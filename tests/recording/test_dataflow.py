@@ -70,6 +70,43 @@ def test_positional_and_keyword_arguments_are_one_spelling():
     assert first[":flatten"].kwargs == {"start_dim": 1}
 
 
+@pytest.mark.parametrize(
+    ("index", "written"),
+    [
+        (lambda x: x[:, :, 1], "(Ellipsis, 1)"),
+        (lambda x: x[..., 1], "(Ellipsis, 1)"),
+        (lambda x: x[..., :, 1], "(Ellipsis, 1)"),
+        (lambda x: x[:, :, :2], "(Ellipsis, slice(None, 2, None))"),
+        (lambda x: x[:, 1, 1], "(Ellipsis, 1, 1)"),
+        (lambda x: x[..., 0, 1, 1], "(0, 1, 1)"),
+        (lambda x: x[:, 1], "(slice(None, None, None), 1)"),
+        (lambda x: x[:, None, :, 1], "(slice(None, None, None), None, slice(None, None, None), 1)"),
+        (lambda x: x[0], "0"),
+        (lambda x: x[:], "slice(None, None, None)"),
+    ],
+)
+def test_an_index_that_names_every_axis_has_one_spelling(index, written):
+    """Torchvision 0.25 wrote ``boxes[..., 2]`` where it had ``boxes[:, 2]``; a matrix has no other axis."""
+    recorded = trace(model(lambda self, x: index(x)), (2, 3, 4))
+
+    assert f":getitem(%in:x, {written}) -> " in recorded.to_text()
+
+
+@pytest.mark.filterwarnings("ignore:.*quantized tensor creation")
+def test_what_calibration_gives_a_quantized_function_is_not_recorded():
+    """A scale and a zero point are values, as weights are."""
+    scaled = torch.ao.nn.quantized.QFunctional()
+    scaled.scale, scaled.zero_point = 0.25, 3
+
+    def forward(self, x):
+        x = torch.quantize_per_tensor(x, 0.5, 0, torch.quint8)
+        return scaled.cat([x, x], 1).dequantize()
+
+    recorded = trace(model(forward), (2, 4), device="cpu")
+
+    assert recorded[":quantized.cat"].kwargs == {"dim": 1}
+
+
 def test_a_function_that_returns_its_argument_is_told_apart_from_it():
     """In eval mode dropout hands its argument back; the skip connection still starts before it."""
 
