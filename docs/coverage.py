@@ -1,14 +1,16 @@
-"""Record every model of the coverage table and write ``docs/coverage.md``: ``nox -s coverage``.
+"""Record every model of the zoo and write ``docs/coverage.md``: ``nox -s coverage``.
 
-Each model is recorded by ``auto`` and once more on cpu; the two texts are
-compared, and the model has to be the same before and after.
+Each model is recorded by ``auto`` and once more on cpu; the two texts are compared, and the model has to be the same
+before and after.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,26 +18,27 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import coverage_models
+from tests.zoo import catalogue
 
 LIBRARIES = {
-    "torchvision": coverage_models.torchvision_entries,
-    "timm": coverage_models.timm_entries,
-    "transformers": coverage_models.transformers_entries,
+    "torchvision": catalogue.torchvision_entries,
+    "timm": functools.partial(catalogue.timm_entries, catalogue.TIMM + catalogue.MORE_OF_TIMM),
+    "transformers": catalogue.transformers_entries,
 }
-HEAD = """# What records
+HEAD = """# What records, and what it costs
 
 Written by `nox -s coverage`; do not edit. {versions}.
 
 *On*: where `auto` recorded it on a machine without CUDA. *Calls*: layer calls and functions. *Depth*: convention
-`paper`. *Same on cpu*: whether the text of a second recording, on cpu, is the same to the byte. *Not counted*: what the
-MAC count leaves out. Weights are never loaded, and what a detector detects with random ones is chance.
+`paper`. *Seconds*: to build and record it there, in one thread, beside a second process that did the same. *KB*: its
+`.arch` text. *Same on cpu*: whether the text of a second recording, on cpu, is the same to the byte. *Not counted*:
+what the MAC count leaves out. Weights are never loaded, and detectors are set to detect nothing.
 """
-COLUMNS = """| model | on | calls | depth | parameters | MACs | same on cpu | not counted | remark |
-|---|---|--:|--:|--:|--:|---|---|---|"""
+COLUMNS = """| model | on | calls | depth | parameters | MACs | seconds | KB | same on cpu | not counted | remark |
+|---|---|--:|--:|--:|--:|--:|--:|---|---|---|"""
 
 
 def row(library: str, name: str) -> str:
@@ -46,20 +49,27 @@ def row(library: str, name: str) -> str:
     from pytest_archcheck import ArchcheckError, Trace, diff, trace
 
     torch.set_num_threads(1)
-    torch.manual_seed(0)  # a detector's boxes, and so its calls, follow from its weights
+    importlib.import_module(library)
+    trace(torch.nn.Linear(1, 1), (1, 1))  # what is imported and set up once is no model's cost
     entry = next(e for e in LIBRARIES[library]() if e.name == name)
+    started = time.perf_counter()
     try:
+        recorded = trace(entry.model, entry.inputs, kwargs=entry.kwargs)
+        seconds = time.perf_counter() - started
+        torch.manual_seed(
+            0
+        )  # as a factory is built for a recording: a detector's boxes follow from its weights
         model = entry.model()
         before = {key: (value.data_ptr(), value._version) for key, value in _tensors(model)}
-        recorded = trace(model, entry.inputs, kwargs=entry.kwargs)
         on_cpu = trace(model, entry.inputs, kwargs=entry.kwargs, device="cpu")
     except ArchcheckError as error:
         first = str(error).splitlines()
         reason = next((line.strip() for line in first if "torch:" in line), first[0])
-        return f"| {name} | – | | | | | | | {_cell(reason)} |"
+        return f"| {name} | – | | | | | | | | | {_cell(reason)} |"
     assert before == {key: (value.data_ptr(), value._version) for key, value in _tensors(model)}, name
     assert recorded.params.total == sum(p.numel() for p in model.parameters()), name
-    assert Trace.from_text(recorded.to_text()) == recorded, name
+    text = recorded.to_text()
+    assert Trace.from_text(text) == recorded, name
     remarks = [note.partition(": ")[2] or note for note in recorded.notes]
     if recorded.placement == "cpu":
         reason = next((line for line in recorded.notes if line.startswith("meta: ")), "")
@@ -71,7 +81,8 @@ def row(library: str, name: str) -> str:
     left_out = sorted({_function(call) for call in recorded.mac_count.uncounted})
     return (
         f"| {name} | {recorded.placement} | {len(recorded)} | {recorded.depth('paper')} | {recorded.params.total:,} "
-        f"| {recorded.macs:,} | {same} | {', '.join(left_out)} | {_cell('; '.join(remarks))} |"
+        f"| {recorded.macs:,} | {seconds:.2f} | {len(text.encode()) / 1000:.0f} "
+        f"| {same} | {', '.join(left_out)} | {_cell('; '.join(remarks))} |"
     )
 
 

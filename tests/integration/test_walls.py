@@ -81,7 +81,7 @@ def test_only_the_recording_room_imports_torch():
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_the_committed_snapshot_is_the_same_bytes_on_this_torch(name):
     """One text for every supported torch: this test runs on each of them, see ``nox -s matrix``."""
-    path = SNAPSHOTS / f"tests/test_regression/test_architecture[{name}].arch"
+    path = SNAPSHOTS / f"tests/zoo/test_architectures/test_torchvision[{name}].arch"
 
     assert recorded(name).to_text().encode() == path.read_bytes()
 
