@@ -12,13 +12,14 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pytest_archcheck import __version__
 from pytest_archcheck.collector import collector_off
 from pytest_archcheck.errors import ArchcheckError, UsageError
-from pytest_archcheck.subjects import is_absent, is_file, load, read_file
+from pytest_archcheck.subjects import is_absent, is_file, load, read_file, state_of
 
 DRIFTED, FAILED, INTERRUPTED = 1, 2, 130
 _SUBJECT = "module:callable, path/file.py:callable, or an .arch file"
@@ -74,6 +75,18 @@ def _parser() -> argparse.ArgumentParser:
         "--convention", default="paper", help="paper (the default), longest-path, weighted, …"
     )
     explain.set_defaults(run=_explain)
+    checkpoint = commands.add_parser(
+        "checkpoint",
+        help="whether a model takes the tensors of a checkpoint, by name and shape; exit status 1 if not",
+        description="Whether a model takes the tensors of a checkpoint, of which only the header is read.",
+    )
+    checkpoint.add_argument("model", metavar="MODEL", help=_SUBJECT)
+    checkpoint.add_argument(
+        "file", metavar="FILE", help="a .safetensors, .pt, .pth or .bin file, or an index of shards"
+    )
+    checkpoint.add_argument("--full", action="store_true", help="cut no list")
+    checkpoint.add_argument("--json", action="store_true", help="for programs")
+    checkpoint.set_defaults(run=_checkpoint)
     return parser
 
 
@@ -161,6 +174,25 @@ def _explain(options: argparse.Namespace) -> int:
     else:
         print(report.render_depth(explanation))
     return 0
+
+
+def _checkpoint(options: argparse.Namespace) -> int:
+    from pytest_archcheck.checkpoints.headers import read_header
+    from pytest_archcheck.checkpoints.keys import compare
+
+    match = compare(state_of(options.model), read_header(options.file))
+    if options.json:
+        _print_json(asdict(match))
+    else:
+        print(
+            "\n".join(
+                [
+                    f"{options.file}: {match.verdict}",
+                    *(f"  {line}" for line in match.lines(full=options.full)),
+                ]
+            )
+        )
+    return 0 if match else DRIFTED
 
 
 def _print_json(data: Any) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_archcheck.behaviour import Probes
 from pytest_archcheck.errors import ArchcheckError
 from pytest_archcheck.shared import SharedTraces
 
@@ -26,6 +27,8 @@ SHARED: pytest.StashKey[SharedTraces] = pytest.StashKey()
 """The traces that tests share."""
 COUNTER: pytest.StashKey[partial[SecondCount]] = pytest.StashKey()
 """Lets a second counter run the model under test."""
+PROBES: pytest.StashKey[Probes] = pytest.StashKey()
+"""Runs the model under test again."""
 
 _HARMLESS = ("_pytest", "syrupy", "xdist", "pytest_archcheck")
 """Whose fixtures change nothing that a recording depends on, but for ``monkeypatch``."""
@@ -88,6 +91,7 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
     request.node.stash[COUNTER] = partial(
         second_count, model, inputs, kwargs=kwargs, device=device, train=train
     )
+    request.node.stash[PROBES] = Probes(model, inputs, kwargs, device, train)
     try:
         return record(model)
     except ArchcheckError as error:

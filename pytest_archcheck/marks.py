@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 import pytest
@@ -123,6 +124,68 @@ def arch_receptive_field(
 def arch_same_as(reference: Any, /) -> pytest.MarkDecorator:
     """The architecture of a model, factory, ``Trace`` or ``.arch`` file, up to names; see ``matching.compare``."""
     return pytest.mark.arch_same_as.with_args(reference)
+
+
+def arch_frozen(*patterns: str) -> pytest.MarkDecorator:
+    """The parameters that patterns match need no gradient, and all others do: ``arch_frozen("backbone.**")``."""
+    return pytest.mark.arch_frozen(*patterns)
+
+
+def arch_tied(*names: str) -> pytest.MarkDecorator:
+    """These names are one tensor: ``arch_tied("lm_head.weight", "model.embed_tokens.weight")``."""
+    return pytest.mark.arch_tied(*names)
+
+
+def arch_checkpoint(
+    reference: str | PathLike[str] | Mapping[str, Any] | Sequence[str], /
+) -> pytest.MarkDecorator:
+    """The model takes every tensor of a checkpoint, by name and shape: ``arch_checkpoint("reference.safetensors")``."""
+    return pytest.mark.arch_checkpoint(reference)
+
+
+def arch_shapes_for(inputs: str, output: str, /, **sizes: int | Sequence[int]) -> pytest.MarkDecorator:
+    """The shape contract holds for other sizes: ``arch_shapes_for("B 3 H W", "B 1000", B=(1, 3), H=224, W=224)``."""
+    return pytest.mark.arch_shapes_for(inputs, output, **sizes)
+
+
+def arch_mode_parity() -> pytest.MarkDecorator:
+    """Training and evaluation mode run the same layers, but for dropout, norms and auxiliary heads."""
+    return pytest.mark.arch_mode_parity()
+
+
+def arch_dtype(dtype: str, *, autocast: bool = False, allow: Sequence[str] = ()) -> pytest.MarkDecorator:
+    """No layer gives another floating dtype, and nothing float64: ``arch_dtype("bfloat16")``."""
+    return pytest.mark.arch_dtype(dtype, autocast=autocast, allow=allow)
+
+
+def arch_initialised(*, allow: Sequence[str] = ()) -> pytest.MarkDecorator:
+    """Every parameter is initialised, no matrix is constant, and every tensor is a parameter or a buffer."""
+    return pytest.mark.arch_initialised(allow=allow)
+
+
+def arch_exportable(*, export: bool = True, compile: bool = True) -> pytest.MarkDecorator:
+    """``torch.export`` and ``torch.compile(fullgraph=True)`` take the architecture."""
+    return pytest.mark.arch_exportable(export=export, compile=compile)
+
+
+def arch_gradients(*, allow: Sequence[str] = ()) -> pytest.MarkDecorator:
+    """Every trainable parameter gets a finite gradient that is not zero, but for those that ``allow`` names."""
+    return pytest.mark.arch_gradients(allow=allow)
+
+
+def arch_batch_independent(*, dim: int = 0) -> pytest.MarkDecorator:
+    """No output row depends on another input row; ``dim`` is the axis of the batch."""
+    return pytest.mark.arch_batch_independent(dim=dim)
+
+
+def arch_causal(*, dim: int = 1) -> pytest.MarkDecorator:
+    """No output depends on a later position of the inputs; ``dim`` is the axis of time."""
+    return pytest.mark.arch_causal(dim=dim)
+
+
+def arch_deterministic() -> pytest.MarkDecorator:
+    """The outputs do not depend on the random state."""
+    return pytest.mark.arch_deterministic()
 
 
 @dataclass(frozen=True)

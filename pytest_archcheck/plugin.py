@@ -18,6 +18,7 @@ from pytest_archcheck.cleanup import CleanupGuard
 from pytest_archcheck.errors import ArchcheckError, UsageError
 from pytest_archcheck.fixtures import (
     COUNTER,
+    PROBES,
     RECORDER,
     STATEMENTS,
     arch_inputs,
@@ -53,6 +54,18 @@ _MARKERS = (
     "arch_receptive_field(size, *, stride=None, at=None): input positions that one position sees",
     "arch_same_as(reference): the architecture of another model, up to names; "
     "as a bare mark write pytest.mark.arch_same_as.with_args(…)",
+    "arch_frozen(*patterns): these parameters need no gradient, and all others do",
+    "arch_tied(name, name, …): these names are one tensor",
+    "arch_checkpoint(path or keys): the model takes every tensor of a checkpoint, by name and shape",
+    "arch_shapes_for('B 3 H W', 'B 1000', B=(1, 3), H=(224, 256), W=224): the shape contract for other sizes",
+    "arch_mode_parity(): training and evaluation run the same layers, but for dropout, norms and auxiliary heads",
+    "arch_dtype(name, *, autocast=False, allow=()): no layer gives another floating dtype, and nothing float64",
+    "arch_initialised(*, allow=()): parameters are initialised, and every tensor is a parameter or a buffer",
+    "arch_exportable(*, export=True, compile=True): torch.export and torch.compile(fullgraph=True) take the model",
+    "arch_gradients(*, allow=()): every trainable parameter gets a finite gradient that is not zero",
+    "arch_batch_independent(*, dim=0): no output row depends on another input row",
+    "arch_causal(*, dim=1): no output depends on a later position",
+    "arch_deterministic(): nothing is drawn at random",
 )
 _BUDGETS: pytest.StashKey[tuple[tuple[str, Invariant], ...]] = pytest.StashKey()
 """What the configuration states of every model."""
@@ -226,7 +239,11 @@ def _judge(item: pytest.Function, statements: Statements) -> str:
     from pytest_archcheck.reports.violations import render_violations
 
     trace = cast("Trace", item.funcargs["arch_trace"])
-    context = Context(recorder=item.stash.get(RECORDER, None), counter=item.stash.get(COUNTER, None))
+    context = Context(
+        recorder=item.stash.get(RECORDER, None),
+        counter=item.stash.get(COUNTER, None),
+        probes=item.stash.get(PROBES, None),
+    )
     violations: list[tuple[str, Violation]] = []
     for text, invariant in statements.invariants:
         try:

@@ -15,6 +15,7 @@ from typing import Any
 from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.errors import FormatError, UsageError
 from pytest_archcheck.inputs import Spec, spec
+from pytest_archcheck.records import StateTensor
 from pytest_archcheck.traces import Trace
 
 _INPUT = re.compile(
@@ -80,6 +81,25 @@ def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bo
             raise UsageError(
                 f"{subject}: sys.exit({error.code!r}) was called while it was imported or run"
             ) from None
+
+
+def state_of(subject: str) -> tuple[StateTensor, ...]:
+    """The tensors that a subject saves; a model is built for it and not run.
+
+    Raises:
+        UsageError: the subject cannot be read.
+        RecordingError: the model could not be built.
+        FormatError: the ``.arch`` file is not valid.
+    """
+    if is_file(subject):
+        return read_file(subject).state
+    subject = subject.replace("::", ":")
+    _check_form(subject)
+    with _import_path(subject), redirect_stdout(sys.stderr):
+        model = _named(subject)
+        from pytest_archcheck.recording.build import saved_state
+
+        return saved_state(model)
 
 
 def parse_inputs(texts: Sequence[str]) -> tuple[tuple[Spec, ...], dict[str, Spec]]:

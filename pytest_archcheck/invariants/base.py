@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pytest_archcheck.behaviour import Probes
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph.depth import DepthExplanation
 from pytest_archcheck.matching.results import Match
@@ -32,12 +33,14 @@ class Context:
     """What the invariants of one test share.
 
     ``values`` are its named dimensions: ``"B"`` is one number wherever it stands. ``recorder`` records another model
-    with the inputs of the model under test, on the same placement; ``counter`` lets a second counter run that model.
+    with the inputs of the model under test, on the same placement; ``counter`` lets a second counter run that model;
+    ``probes`` runs it again with values, or otherwise.
     """
 
     values: dict[str, tuple[int, str]] = field(default_factory=dict)
     recorder: Callable[[Any], Trace] | None = None
     counter: Callable[[str], SecondCount] | None = None
+    probes: Probes | None = None
 
     def record(self, model: Any) -> Trace:
         """The trace of another model, called as the model under test is.
@@ -66,6 +69,19 @@ class Context:
                 "define arch_model and arch_inputs instead"
             )
         return self.counter(counter)
+
+    def probe(self, mark: str) -> Probes:
+        """What runs the model under test again.
+
+        Raises:
+            UsageError: the test made its trace itself, so that its model is not known.
+        """
+        if self.probes is None:
+            raise UsageError(
+                f"the test brings its own arch_trace, so {mark} has no model to run; "
+                "define arch_model and arch_inputs instead"
+            )
+        return self.probes
 
     def bind(self, name: str, size: int, where: str) -> str:
         """Bind a name, or say how it contradicts its first binding; empty when it agrees."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
+from pytest_archcheck.errors import UsageError
 from pytest_archcheck.invariants.base import Violation
 from pytest_archcheck.traces import Trace
 
@@ -15,6 +16,21 @@ def compiled(pattern: str) -> re.Pattern[str]:
     parts = re.split(r"(\*\*|\*)", pattern)
     spelled = (".*" if part == "**" else "[^.:]*" if part == "*" else re.escape(part) for part in parts)
     return re.compile("".join(spelled))
+
+
+def checked_patterns(allow: object) -> tuple[str, ...]:
+    """The patterns of what a mark allows.
+
+    Raises:
+        UsageError: it is no sequence of patterns.
+    """
+    if (
+        isinstance(allow, str)
+        or not isinstance(allow, Sequence)
+        or not all(isinstance(p, str) and p for p in allow)
+    ):
+        raise UsageError(f'allow is a tuple of name patterns, as in ("aux.**",), not {allow!r}')
+    return tuple(allow)
 
 
 def modules_matching(trace: Trace, pattern: str) -> list[str]:

@@ -14,6 +14,7 @@ from torch import nn
 from pytest_archcheck.errors import RecordingError
 from pytest_archcheck.recording.placements import Placement, random_state_kept
 from pytest_archcheck.recording.twins import NoValuesError
+from pytest_archcheck.records import StateTensor, TensorSpec
 
 
 def is_model_or_factory(thing: Any) -> bool:
@@ -76,6 +77,24 @@ class Subject:
             with suppress(RecordingError), torch.device("meta"):
                 self._on_meta = build(self._factory)
         return self._on_meta
+
+
+def saved_state(model: nn.Module | Callable[[], nn.Module]) -> tuple[StateTensor, ...]:
+    """The tensors of a model's state dict, built without memory where its constructor lets us.
+
+    Raises:
+        RecordingError: it could not be built.
+    """
+    built = Subject(model).on(Placement("meta", torch.device("meta")))
+    first: dict[int, str] = {}
+    found = []
+    for name, tensor in built.state_dict(keep_vars=True).items():
+        if isinstance(tensor, torch.Tensor):
+            kind = "param" if isinstance(tensor, nn.Parameter) else "buffer"
+            tied = first.setdefault(id(tensor), name)
+            spec = TensorSpec(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+            found.append(StateTensor(name, kind, spec, tensor.requires_grad, None if tied == name else tied))
+    return tuple(found)
 
 
 def _refuse_too_large(model: nn.Module) -> None:

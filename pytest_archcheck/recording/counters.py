@@ -22,12 +22,9 @@ from torch import nn
 from pytest_archcheck.costs.counters import RUNNING, known_counter
 from pytest_archcheck.costs.macs import MacCount
 from pytest_archcheck.errors import RecordingError, UsageError
-from pytest_archcheck.recording.caches import caches_clean
-from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.inputs import Arguments
-from pytest_archcheck.recording.placements import Placement, placements, undisturbed
-from pytest_archcheck.recording.recorder import unrecorded
-from pytest_archcheck.recording.setup import check_arguments, cloned, on_first_placement, set_up
+from pytest_archcheck.recording.placements import Placement, with_values
+from pytest_archcheck.recording.setup import Fresh, check_arguments, on_clone
 
 
 @dataclass(frozen=True)
@@ -100,34 +97,27 @@ def second_count(
     if counter != "torch":
         if train:
             raise UsageError(f"counter={counter!r} counts in evaluation mode only; leave train=True out")
-        device = _with_values(device)
-    run = _RUNS[counter]
+        device = with_values(
+            device
+        )  # on meta ptflops sees into kernels that torch has in Python: ViT-B/16 twice
 
-    def attempt(built: nn.Module, place: Placement, notes: tuple[str, ...]) -> SecondCount:
-        with unrecorded(), undisturbed(place, built), caches_clean(built), torch.enable_grad():
-            cloner = Cloner(place, share=False)
-            clone = cloned(cloner, built)
-            arguments = set_up(clone, cloner, inputs, kwargs, train)
-            caller = _Caller(clone, arguments)
-            with place.active():
-                try:
-                    total = run(caller)
-                except Exception as error:
-                    cause = caller.error or error
-                    raise RecordingError(
-                        f"{counter} could not count {type(clone).__name__} on {place.name}: "
-                        f"{type(cause).__name__}: {cause}\n"
-                        "  do: see whether trace() records it, which names the layer that fails; or leave counter= out"
-                    ) from cause
-            package = "torch" if counter == "torch" else "ptflops"
-            return SecondCount(counter, total, version(package), place.name, (*notes, *cloner.notes))
+    def run(fresh: Fresh, place: Placement, notes: list[str]) -> SecondCount:
+        clone, arguments = fresh()
+        caller = _Caller(clone, arguments)
+        with place.active():
+            try:
+                total = _RUNS[counter](caller)
+            except Exception as error:
+                cause = caller.error or error
+                raise RecordingError(
+                    f"{counter} could not count {type(clone).__name__} on {place.name}: "
+                    f"{type(cause).__name__}: {cause}\n"
+                    "  do: see whether trace() records it, which names the layer that fails; or leave counter= out"
+                ) from cause
+        package = "torch" if counter == "torch" else "ptflops"
+        return SecondCount(counter, total, version(package), place.name, tuple(notes))
 
-    return on_first_placement(model, device, attempt)
-
-
-def _with_values(device: str) -> str:
-    """Where ptflops can count: on meta it sees into kernels that torch has in Python and counts ViT-B/16 twice."""
-    return next((name for name in placements(device) if name not in ("meta", "fake")), "cpu")
+    return on_clone(model, inputs, kwargs, device, train, run)
 
 
 class _Caller(nn.Module):

@@ -63,6 +63,11 @@ def placements(name: str) -> tuple[str, ...]:
     raise UsageError(f"device={name!r} is none of {NAMES}")
 
 
+def with_values(device: str) -> str:
+    """The first placement of a device's ladder that has values."""
+    return next((name for name in placements(device) if name not in ("meta", "fake")), "cpu")
+
+
 def placement(name: str) -> Placement:
     """The placement of a name that ``placements`` gave."""
     if name == "fake":
@@ -80,18 +85,20 @@ _one_at_a_time = threading.RLock()
 
 
 @contextmanager
-def undisturbed(place: Placement, model: nn.Module) -> Iterator[None]:
+def undisturbed(place: Placement, model: nn.Module, compiler: bool = False) -> Iterator[None]:
     """Keep the process as it was around a recording of a model, whatever happens in it.
 
     Random states are put back; autograd, the Transformer fast path (which skips layers) and a default device
-    of the user's are off. Without values the garbage collector waits too.
+    of the user's are off, and so is ``torch.compile`` unless ``compiler`` is wanted. Without values the garbage
+    collector waits too.
     """
     with ExitStack() as stack:
         stack.enter_context(_one_at_a_time)
         stack.enter_context(random_state_kept(place.device))
         stack.callback(torch.set_default_dtype, torch.get_default_dtype())
         stack.enter_context(_fast_path_off())
-        stack.enter_context(_compiler_off())
+        if not compiler:
+            stack.enter_context(_compiler_off())
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         stack.enter_context(_recursion_for(nesting(model)))

@@ -11,16 +11,19 @@ from torch import nn
 
 from pytest_archcheck.errors import RecordingError, UsageError
 from pytest_archcheck.recording.build import Subject, is_model_or_factory
+from pytest_archcheck.recording.caches import caches_clean
 from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.clone import Cloner
 from pytest_archcheck.recording.failures import in_short
 from pytest_archcheck.recording.inputs import Arguments, make_arguments
-from pytest_archcheck.recording.placements import Placement, placement, placements
+from pytest_archcheck.recording.placements import Placement, placement, placements, undisturbed
 from pytest_archcheck.recording.recorder import unrecorded
 from pytest_archcheck.recording.tree import distinct_modules
 from pytest_archcheck.recording.twins import NoValuesError
 
 _T = TypeVar("_T")
+Fresh = Callable[[], tuple[nn.Module, Arguments]]
+"""Makes a clone with its arguments."""
 _MODE = frozenset(("train", "children", "named_children", "__setattr__"))
 """What sets a module's mode and its children's."""
 
@@ -79,6 +82,69 @@ def on_first_placement(
         story, separator, advice = str(failure).partition("\n  do:")
         failure.args = (f"{story}\n  tried:  {'; '.join(notes)}{separator}{advice}",)
     raise failure
+
+
+def called(clone: nn.Module, arguments: Arguments, place: Placement) -> Any:
+    """What a clone returns.
+
+    Raises:
+        RecordingError: it failed.
+    """
+    try:
+        return clone(*arguments.args, **arguments.kwargs)
+    except Exception as error:
+        raise RecordingError(
+            f"{type(clone).__name__} failed on {place.name}: {type(error).__name__}: {error}\n"
+            "  do: see whether trace() records it there, which names the layer that fails"
+        ) from error
+
+
+def on_clone(
+    model: nn.Module | Callable[[], nn.Module],
+    inputs: Any,
+    kwargs: Mapping[str, Any] | None,
+    device: str,
+    train: bool,
+    run: Callable[[Fresh, Placement, list[str]], _T],
+    grad: bool = True,
+    compiler: bool = False,
+) -> _T:
+    """What ``run`` gives on the first placement where it does not fail, with copies of all that the model holds.
+
+    Args:
+        model: a module, or a factory that builds one.
+        inputs: as for ``trace``, as ``kwargs`` and ``train``.
+        kwargs: keyword arguments of the forward.
+        device: the name of a placement, or ``"auto"``.
+        train: the mode of the clones.
+        run: is given what makes a clone with its arguments, a new one for each call; the placement, and notes on
+            both, which grow with every clone.
+        grad: whether autograd is on.
+        compiler: whether functions under ``torch.compile`` are compiled.
+
+    Raises:
+        RecordingError: it failed on all placements.
+    """
+
+    def attempt(built: nn.Module, place: Placement, notes: tuple[str, ...]) -> _T:
+        noted = list(notes)
+
+        def fresh() -> tuple[nn.Module, Arguments]:
+            cloner = Cloner(place, share=False)
+            clone = cloned(cloner, built)
+            arguments = set_up(clone, cloner, inputs, kwargs, train)
+            noted.extend(note for note in cloner.notes if note not in noted)
+            return clone, arguments
+
+        with (
+            unrecorded(),
+            undisturbed(place, built, compiler),
+            caches_clean(built),
+            torch.set_grad_enabled(grad),
+        ):
+            return run(fresh, place, noted)
+
+    return on_first_placement(model, device, attempt)
 
 
 def cloned(cloner: Cloner, model: nn.Module) -> nn.Module:

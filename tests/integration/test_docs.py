@@ -11,6 +11,7 @@ from pytest_archcheck import Trace, UsageError, count, invariants, marks, trace
 from pytest_archcheck.drift.noise import NOISE
 from pytest_archcheck.drift.writer import FORMAT_VERSION
 from pytest_archcheck.records import Op, TensorSpec
+from tests.integration.support import in_process
 from tests.integration.test_conventions import CONFTEST
 from tests.models import recorded
 
@@ -19,7 +20,7 @@ STRUCTURE = (DOCS / "structure.md").read_text("utf-8")
 COSTS = (DOCS / "costs.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", ["structure.md", "costs.md", "drift.md", "format.md"])
+@pytest.mark.parametrize("page", ["structure.md", "costs.md", "drift.md", "format.md", "behaviour.md"])
 def test_the_sessions_print_what_they_show(page):
     names = {"torchvision": torchvision, "trace": trace, "count": count, "t": recorded("resnet50")}
     text = (DOCS / page).read_text("utf-8")
@@ -32,6 +33,15 @@ def test_the_sessions_print_what_they_show(page):
 
     assert results.attempted >= 4
     assert results.failed == 0
+
+
+def test_the_recipes_of_behaviour_hold(pytester):
+    text = (DOCS / "behaviour.md").read_text("utf-8")
+    recipes = re.findall(r"```python\n((?!>>>).*?)```", text, re.DOTALL)
+
+    result = in_process(pytester, "\n".join(recipes))
+
+    result.assert_outcomes(passed=len(recipes))
 
 
 def test_the_text_of_the_format_is_one():
