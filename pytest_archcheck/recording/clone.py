@@ -4,8 +4,7 @@ Requirements this module meets:
 
 * the user's model is never run and never written to: modules, containers, plain objects, bound methods and
   functions that close over any of these are copied;
-* without values (meta, fake) no tensor holds data; on a real device parameters share their memory and all other
-  tensors are copied;
+* without values (meta, fake) no tensor holds data; on a device parameters share their memory, others are copied;
 * a tensor that is tied stays tied, a module that is shared stays shared.
 """
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from pytest_archcheck.recording.classes import per_class
-from pytest_archcheck.recording.functions import window
+from pytest_archcheck.recording.forms import window
 from pytest_archcheck.recording.values import plain_value, qualified_name
 from pytest_archcheck.records import Value
 

@@ -9,15 +9,14 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import torch
 from torch import nn
 
 from pytest_archcheck.behaviour import Dependence
-from pytest_archcheck.errors import ArchcheckError, UsageError
-from pytest_archcheck.inputs import Spec, is_shape
+from pytest_archcheck.errors import UsageError
+from pytest_archcheck.recording.axes import output_axes
 from pytest_archcheck.recording.inputs import Arguments
 from pytest_archcheck.recording.placements import Placement, random_state_kept, with_values
 from pytest_archcheck.recording.setup import Fresh, called, check_arguments, on_clone
@@ -25,7 +24,7 @@ from pytest_archcheck.recording.values import tensor_leaves
 
 ACROSS = ("batch", "time", "seed")
 _TOLERANCE = 1e-5
-"""Of an output's largest element: rounding is some 1e-6 of it, and the inputs are changed by as much as they are."""
+"""Of an element: rounding is some 1e-6 of it, and the inputs are changed by as much as they are."""
 
 
 def dependence(
@@ -56,7 +55,7 @@ def dependence(
 
     if across not in ACROSS:
         raise UsageError(f"across={across!r}: it is one of {', '.join(ACROSS)}")
-    axes = {} if across == "seed" else _axes(model, inputs, kwargs, device, train, dim)
+    axes = {} if across == "seed" else output_axes(model, inputs, kwargs, device, train, dim)
 
     def run(fresh: Fresh, place: Placement, notes: list[str]) -> tuple[Dependence, ...]:
         _, arguments = fresh()
@@ -108,63 +107,13 @@ class _Kept(NamedTuple):
         if not -tensor.dim() <= self.axis < tensor.dim():
             return None
         length = tensor.shape[self.axis]
-        if (
-            length == 0 or length % self.size
-        ):  # windows and heads are merged into the batch, which stays the outer one
+        if length == 0 or length % self.size:
             return None
+        # windows and heads are merged into the batch, which stays the outer one
         rows = length // self.size
         if self.after:
             return tensor.narrow(self.axis, rows * self.part.length, length - rows * self.part.length)
         return tensor.narrow(self.axis, 0, rows * self.part.start)
-
-
-def _axes(
-    model: Any, inputs: Any, kwargs: Mapping[str, Any] | None, device: str, train: bool, dim: int
-) -> dict[str, int | None]:
-    """The axis of each output that grows with the inputs, ``None`` where none does; empty where it cannot be said.
-
-    By the length alone it cannot: a cache of two layers looks like a batch of two.
-    """
-    from pytest_archcheck.recording import trace
-
-    try:
-        one = trace(model, inputs, kwargs=kwargs, device=device, train=train)
-        size = one.inputs[0].shape[dim]
-        other = size - 1 if size > 2 else size + 1
-
-        def resized(item: Any) -> Any:
-            return _resized(item, dim, size, other)
-
-        more = None if kwargs is None else resized(kwargs)
-        another = trace(model, resized(inputs), kwargs=more, device=device, train=train)
-    except (ArchcheckError, IndexError, RuntimeError):
-        return {}
-    if [output.path for output in one.outputs] != [output.path for output in another.outputs]:
-        return {}
-    found: dict[str, int | None] = {}
-    for a, b in zip(one.outputs, another.outputs, strict=True):
-        changed = [axis for axis, (m, n) in enumerate(zip(a.shape, b.shape, strict=False)) if m != n]
-        found[a.path] = changed[0] if changed else None
-    return found
-
-
-def _resized(item: Any, dim: int, size: int, other: int) -> Any:
-    """The same inputs with another number of rows or positions."""
-    if isinstance(item, torch.Tensor):
-        if not (-item.dim() <= dim < item.dim() and item.shape[dim] == size):
-            return item
-        more = item if other < size else torch.cat([item, item.narrow(dim, 0, 1)], dim)
-        return more.narrow(dim, 0, other)
-    if isinstance(item, Spec):
-        return replace(item, shape=_resized(item.shape, dim, size, other))
-    if is_shape(item):
-        at = dim % len(item) if -len(item) <= dim < len(item) else None
-        return tuple(other if axis == at and n == size else n for axis, n in enumerate(item))
-    if isinstance(item, Mapping):
-        return {key: _resized(part, dim, size, other) for key, part in item.items()}
-    return (
-        type(item)(_resized(part, dim, size, other) for part in item) if type(item) in (tuple, list) else item
-    )
 
 
 def _compared(

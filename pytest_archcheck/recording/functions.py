@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from itertools import dropwhile
 from typing import Any
 
 import torch
+
+from pytest_archcheck.recording.forms import index, window
 
 _ALIASES = {
     "truediv": "div",
@@ -222,7 +223,7 @@ def canonical_arguments(
         args = tuple(a for a in args if isinstance(a, torch.Tensor | list | tuple))
         kwargs = {k: v for k, v in kwargs.items() if k not in _CALIBRATED}
     if name == "getitem" and isinstance(args[0], torch.Tensor):
-        args = (args[0], _index(args[1], args[0].dim()))
+        args = (args[0], index(args[1], args[0].dim()))
     if name == "to":
         args = args[:1] + tuple(a for a in args[1:] if isinstance(a, torch.dtype | torch.Tensor))
     signature = _SIGNATURES.get(name)
@@ -236,34 +237,6 @@ def canonical_arguments(
         if signature is not None:
             kwargs = {k: v for k, v in kwargs.items() if v != signature[1].get(k, ...)}
     return args, kwargs
-
-
-def _index(index: Any, rank: int) -> Any:
-    """``x[:, 2]`` of a matrix as ``x[..., 2]``: an ellipsis for leading full slices, where every axis is named."""
-    items = index if type(index) is tuple else (index,)
-    had_ellipsis = items[:1] == (Ellipsis,)
-    named = items[had_ellipsis:]
-    if not all(type(item) in (int, slice) for item in named) or not (had_ellipsis or len(named) == rank):
-        return index
-    kept = tuple(dropwhile(_is_full, named))
-    if not kept:
-        return index
-    if len(kept) < rank:
-        return (Ellipsis, *kept)
-    return kept if rank > 1 else kept[0]
-
-
-def _is_full(item: Any) -> bool:
-    return isinstance(item, slice) and item.start is item.stop is item.step is None
-
-
-def window(value: Any, dimensions: int) -> Any:
-    """``3`` as ``(3, 3)`` for a two-dimensional window; anything else as it is."""
-    if type(value) is int:
-        return (value,) * dimensions
-    if isinstance(value, tuple | list) and len(value) == 1 and type(value[0]) is int:
-        return tuple(value) * dimensions
-    return value
 
 
 def _bind(

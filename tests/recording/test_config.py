@@ -9,7 +9,8 @@ from torch import nn
 from pytest_archcheck import trace
 from pytest_archcheck.drift.defaults import DEFAULTS
 from pytest_archcheck.recording.config import config_of
-from pytest_archcheck.recording.functions import canonical_name, window
+from pytest_archcheck.recording.forms import window
+from pytest_archcheck.recording.functions import canonical_name
 
 
 def test_what_a_repr_leaves_out_is_there():
