@@ -136,6 +136,11 @@ def arch_tied(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.arch_tied(*names)
 
 
+def arch_no_unused(*, allow: Sequence[str] = ()) -> pytest.MarkDecorator:
+    """Every trainable parameter is used for an output, by the data flow alone; ``allow`` names exceptions."""
+    return pytest.mark.arch_no_unused(allow=allow)
+
+
 def arch_checkpoint(
     reference: str | PathLike[str] | Mapping[str, Any] | Sequence[str], /
 ) -> pytest.MarkDecorator:

@@ -56,6 +56,7 @@ _MARKERS = (
     "as a bare mark write pytest.mark.arch_same_as.with_args(…)",
     "arch_frozen(*patterns): these parameters need no gradient, and all others do",
     "arch_tied(name, name, …): these names are one tensor",
+    "arch_no_unused(*, allow=()): every trainable parameter is used for an output, by the data flow alone",
     "arch_checkpoint(path or keys): the model takes every tensor of a checkpoint, by name and shape",
     "arch_shapes_for('B 3 H W', 'B 1000', B=(1, 3), H=(224, 256), W=224): the shape contract for other sizes",
     "arch_mode_parity(): training and evaluation run the same layers, but for dropout, norms and auxiliary heads",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_archcheck.graph.branches import AuxiliaryHead, Branch
     from pytest_archcheck.graph.dataflow import Graph
     from pytest_archcheck.graph.depth import DepthExplanation
+    from pytest_archcheck.graph.gradients import UnusedParameter
     from pytest_archcheck.graph.receptive import ReceptiveField
     from pytest_archcheck.graph.shortcuts import Shortcut
     from pytest_archcheck.matching.results import Match
@@ -231,6 +232,13 @@ class Trace:
         from pytest_archcheck.graph.branches import find_dead_ends
 
         return find_dead_ends(self.graph)
+
+    @cached_property
+    def unused_parameters(self) -> tuple[UnusedParameter, ...]:
+        """The trainable parameters that no output depends on, each with the reason, by data flow alone."""
+        from pytest_archcheck.graph.gradients import find_unused_parameters
+
+        return find_unused_parameters(self)
 
     def receptive_field(self, at: str | None = None) -> ReceptiveField | None:
         """How many input positions one position of a call's output sees; by default of the main output.

@@ -16,7 +16,7 @@ from pytest_archcheck.invariants.depth import Depth
 from pytest_archcheck.invariants.layers import Layers
 from pytest_archcheck.invariants.sameness import SameAs
 from pytest_archcheck.invariants.shapes import OutputShape, Shapes
-from pytest_archcheck.invariants.state import Frozen, Tied
+from pytest_archcheck.invariants.state import Frozen, NoUnused, Tied
 from pytest_archcheck.invariants.structure import ReceptiveFieldSize, Shortcuts, Stages
 
 __all__ = ["INVARIANTS", "Context", "Invariant", "Violation"]
@@ -37,6 +37,7 @@ INVARIANTS: dict[str, type[Invariant]] = {
     "arch_same_as": SameAs,
     "arch_frozen": Frozen,
     "arch_tied": Tied,
+    "arch_no_unused": NoUnused,
     "arch_checkpoint": Checkpoint,
     "arch_shapes_for": ShapesFor,
     "arch_mode_parity": ModeParity,

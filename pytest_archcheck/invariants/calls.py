@@ -8,7 +8,8 @@ from itertools import product
 from pytest_archcheck.errors import RecordingError, UsageError
 from pytest_archcheck.inputs import Spec, is_shape
 from pytest_archcheck.invariants.base import Context, Violation
-from pytest_archcheck.invariants.shapes import Shape, checked_shape, mismatch, shape_text
+from pytest_archcheck.invariants.shapes import Dim, Shape, checked_shape, mismatch, shape_text
+from pytest_archcheck.invariants.terms import Term
 from pytest_archcheck.records import LayerCall, Module, lineage
 from pytest_archcheck.traces import Trace
 
@@ -21,14 +22,14 @@ class ShapesFor:
 
     The first text is the shape of the model's only positional input, the second that of its main output; names stand
     for the sizes that the keywords give. All combinations are recorded, on meta where that works; a name in the output
-    that no keyword gives may be any size.
+    that no keyword gives may be any size, and a term like ``H/32`` or ``ceil(H/32)`` is worked out (see ``terms``).
 
     Raises:
         UsageError: a shape is none, or a name of the input has no sizes.
     """
 
     def __init__(self, inputs: str, output: str, /, **sizes: int | Sequence[int]) -> None:
-        self.inputs, self.output = _parsed(inputs), _parsed(output)
+        self.inputs, self.output = checked_shape(_parsed(inputs)), _parsed_output(output)
         names = [dim for dim in self.inputs if isinstance(dim, str)]
         if ... in self.inputs:
             raise UsageError(f"{inputs!r}: the shape of an input is whole; write every dimension")
@@ -38,40 +39,62 @@ class ShapesFor:
         for name, size in sizes.items():
             if name not in names:
                 raise UsageError(f"{name}={size!r}: the input {inputs!r} has no {name}")
+        for term in self.output:
+            unknown = term.names - set(names) if isinstance(term, Term) else ()
+            if unknown:
+                raise UsageError(f"{term} in {output!r}: the input {inputs!r} has no {min(unknown)}")
         self.sizes = {name: _sizes(name, sizes[name]) for name in dict.fromkeys(names)}
+        for bound in self._combinations():
+            self._output_for(bound)
 
     def claims(self) -> Mapping[str, object]:
         """The contract."""
-        return {f"shape of the output for {shape_text(self.inputs)}": self.output}
+        return {f"shape of the output for {shape_text(self.inputs)}": tuple(map(str, self.output))}
 
     def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for each combination of sizes that has another output, or cannot run."""
         probes = context.probe("arch_shapes_for")
         dtype = _dtype_of(probes.inputs)
-        for combination in product(*self.sizes.values()):
-            bound = dict(zip(self.sizes, combination, strict=True))
+        for bound in self._combinations():
+            expected = self._output_for(bound)
             shape = tuple(bound.get(dim, dim) if isinstance(dim, str) else dim for dim in self.inputs)
             given: object = shape if dtype is None else Spec(shape, *dtype)  # type: ignore[arg-type]
             where = f"input {shape_text(shape)}"
             try:
                 found = probes.record(inputs=given).output.shape
             except RecordingError as error:
-                yield Violation(where, shape_text(self.output), "the forward fails", _cause(error), _ADVICE)
+                yield Violation(where, shape_text(expected), "the forward fails", _cause(error), _ADVICE)
                 continue
             names = Context(values={name: (size, "the input") for name, size in bound.items()})
-            why = mismatch(self.output, found, names, "the output")
+            why = mismatch(expected, found, names, "the output")
             if why:
-                yield Violation(where, shape_text(self.output), shape_text(found), why, _ADVICE)
+                yield Violation(where, shape_text(expected), shape_text(found), why, _ADVICE)
+
+    def _combinations(self) -> Iterator[dict[str, int]]:
+        for combination in product(*self.sizes.values()):
+            yield dict(zip(self.sizes, combination, strict=True))
+
+    def _output_for(self, sizes: Mapping[str, int]) -> Shape:
+        """The shape of the output with its terms worked out."""
+        return tuple(dim.at(sizes) if isinstance(dim, Term) else dim for dim in self.output)
 
 
 _ADVICE = "mend the model, or state the sizes that it takes"
 
 
-def _parsed(text: object) -> Shape:
+def _parsed(text: object) -> tuple[Dim, ...]:
     if not isinstance(text, str) or not text.split():
         raise UsageError(f'a shape is text like "B 3 H W", not {text!r}')
     words = text.replace(",", " ").split()
-    return checked_shape(tuple(... if w == "..." else int(w) if w.isdigit() else w for w in words))
+    return tuple(... if w == "..." else int(w) if w.isdigit() else w for w in words)
+
+
+def _parsed_output(text: object) -> tuple[Dim | Term, ...]:
+    """The same, of which what is neither a number nor a name is a term."""
+    dims = _parsed(text)
+    is_term = [isinstance(dim, str) and not dim.isidentifier() for dim in dims]
+    checked_shape(tuple(dim for dim, term in zip(dims, is_term, strict=True) if not term))
+    return tuple(Term(str(dim)) if term else dim for dim, term in zip(dims, is_term, strict=True))
 
 
 def _sizes(name: str, sizes: object) -> tuple[int, ...]:

@@ -1,13 +1,14 @@
-"""``arch_frozen`` and ``arch_tied``: which parameters are trained, and which are one tensor."""
+"""``arch_frozen``, ``arch_tied`` and ``arch_no_unused``: which parameters are trained, one tensor, of use."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.invariants.base import Context, Violation
-from pytest_archcheck.invariants.patterns import compiled, no_match
-from pytest_archcheck.records import StateTensor
+from pytest_archcheck.invariants.patterns import checked_patterns, compiled, no_match
+from pytest_archcheck.records import Ref, StateTensor, input_refs
 from pytest_archcheck.traces import Trace
 
 _SHOWN = 20
@@ -107,6 +108,64 @@ class Tied:
                     "",
                     "tie them, as in head.weight = embedding.weight, or leave the name out",
                 )
+
+
+class NoUnused:
+    """Every trainable parameter is used for an output; ``allow`` names those that need not, by pattern.
+
+    It is read from the data flow, so nothing is run but the recording, on meta where that works.
+
+    Raises:
+        UsageError: ``allow`` is no sequence of patterns.
+    """
+
+    def __init__(self, *, allow: Sequence[str] = ()) -> None:
+        self.allow = checked_patterns(allow)
+
+    def claims(self) -> Mapping[str, object]:
+        """What is allowed."""
+        return {"unused parameters": self.allow}
+
+    def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
+        """One violation for each module with such parameters, and for each pattern that matches nothing.
+
+        Raises:
+            UsageError: the data flow of the model is lost somewhere.
+        """
+        opaque = next((ref.name for ref in _refs(trace) if ref.name.startswith("opaque:")), None)
+        if opaque is not None:
+            raise UsageError(
+                f"where the tensors of {opaque.removeprefix('opaque:')} come from was not recorded, so the data flow "
+                "does not tell what is unused; arch_gradients runs a backward instead"
+            )
+        names = [tensor.name for tensor in trace.state if tensor.trainable]
+        allowed: set[str] = set()
+        for pattern in self.allow:
+            matched = [name for name in names if compiled(pattern).fullmatch(name)]
+            allowed.update(matched)
+            if not matched:
+                yield no_match(pattern, "trainable parameters", "none of that name", "", names, "trace.state")
+        mode = "training" if trace.training else "evaluation"
+        unused = [found for found in trace.unused_parameters if found.name not in allowed]
+        for (module, reason), group in groupby(unused, key=lambda found: (found.module, found.reason)):
+            found = [parameter.name for parameter in group]
+            more = [f"… and {len(found) - _SHOWN} more"] if len(found) > _SHOWN else []
+            allow = found[0] if module == "." else f"{module}.*"
+            yield Violation(
+                "the model" if module == "." else module,
+                "every trainable parameter used for an output",
+                f"{len(found)} unused parameter{'s' if len(found) > 1 else ''}",
+                f"{reason} in {mode} mode; DistributedDataParallel needs find_unused_parameters for it",
+                f"mend the forward, or name it in allow=, as in allow=({allow!r},)",
+                evidence=(*found[:_SHOWN], *more),
+            )
+
+
+def _refs(trace: Trace) -> Iterator[Ref]:
+    """What every call and output is made from."""
+    for call in trace.calls:
+        yield from input_refs(call)
+    yield from (output.source for output in trace.outputs)
 
 
 def _one(tensor: StateTensor) -> str:

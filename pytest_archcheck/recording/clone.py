@@ -109,6 +109,8 @@ class Cloner:
             return cast(nn.Module, known)
         if isinstance(module, torch.jit.ScriptModule):
             scripted = copy.deepcopy(module)
+            for own, copied in zip(module.parameters(), scripted.parameters(), strict=True):
+                copied.requires_grad = own.requires_grad  # a copy under no_grad loses it
             return self.remember(module, scripted.to(self.place.device))
         kept_in = kept_in_wrapper(type(module))
         if kept_in is not None:

@@ -416,6 +416,30 @@ def test_contracts_of_real_models_hold_for_other_sizes(name, inputs, output, siz
     assert violations("arch_shapes_for", model, IMAGES, inputs, output, **sizes) == []
 
 
+def feature_map():
+    return timm.create_model("resnet18", num_classes=0, global_pool="")
+
+
+@pytest.mark.parametrize(
+    ("output", "sizes"),
+    [
+        ("B 512 H/32 W/32", {"B": (1, 3), "H": (64, 96), "W": 224}),
+        ("B 512 ceil(H/32) (W+31)//32", {"B": 1, "H": (64, 97), "W": 65}),
+    ],
+)
+def test_a_dimension_may_be_worked_out_from_another(output, sizes):
+    assert violations("arch_shapes_for", feature_map, IMAGES, "B 3 H W", output, **sizes) == []
+
+
+def test_a_worked_out_dimension_that_does_not_hold_is_told_with_its_number():
+    found = violations("arch_shapes_for", feature_map, IMAGES, "B 3 H 64", "B 512 H/16 2", B=1, H=(64, 96))
+
+    assert [(v.where, v.expected, v.found) for v in found] == [
+        ("input (1, 3, 64, 64)", "(B, 512, 4, 2)", "(1, 512, 2, 2)"),
+        ("input (1, 3, 96, 64)", "(B, 512, 6, 2)", "(1, 512, 3, 2)"),
+    ]
+
+
 def test_a_size_that_the_model_does_not_take_is_told_with_its_cause():
     found = violations(
         "arch_shapes_for",
@@ -518,6 +542,21 @@ def test_names_that_are_no_tensors_are_told():
         ("arch_shapes_for", ("B 3", "B"), {"B": ()}, "give a size or several"),
         ("arch_shapes_for", ("B ...", "B"), {"B": 1}, "the shape of an input is whole"),
         ("arch_shapes_for", ("B x-y", "B"), {"B": 1}, "is no dimension"),
+        (
+            "arch_shapes_for",
+            ("B H", "B H/3"),
+            {"B": 1, "H": (3, 4)},
+            r"H/3 with H=4 is 1.33333, no whole number; wr",
+        ),
+        ("arch_shapes_for", ("B H", "B H/0"), {"B": 1, "H": 3}, "H/0 with H=3 divides by zero"),
+        ("arch_shapes_for", ("B H", "B K/2"), {"B": 1, "H": 3}, "K/2 in 'B K/2': the input 'B H' has no K"),
+        (
+            "arch_shapes_for",
+            ("B H", "B abs(H)"),
+            {"B": 1, "H": 3},
+            "is no dimension; write a number, a name, or",
+        ),
+        ("arch_shapes_for", ("B H", "B H**9"), {"B": 1, "H": 3}, "is no dimension"),
         ("arch_shapes_for", (3, "B"), {"B": 1}, 'a shape is text like "B 3 H W"'),
     ],
 )
