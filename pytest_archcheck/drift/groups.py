@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 
 from pytest_archcheck.drift.severity import Change
+from pytest_archcheck.names import span
 from pytest_archcheck.records import LayerCall
 from pytest_archcheck.traces import Trace
 
@@ -47,16 +47,14 @@ class Group:
             return str(change)
         number = len(self.changes)
         if change.attribute == "name":
-            return (
-                f"{_span(c.before for c in self.changes)} renamed to {_span(c.after for c in self.changes)}"
-            )
+            return f"{span(c.before for c in self.changes)} renamed to {span(c.after for c in self.changes)}"
         what = f"{change.attribute} {self._states()}"
         if self.is_everywhere and self.place:
             blocks, inner = _split(self.place)
             return f"in {number} of {self.of} {blocks}: {inner}{what}"
         if self.is_everywhere:
             return f"in {number} of {self.of} {self._kind()}: {what}"
-        names = _span(c.layer for c in self.changes) if self.place else self._names()
+        names = span(c.layer for c in self.changes) if self.place else self._names()
         share = f"{number} of {self.of}{'' if self.place else ' ' + self._kind()}"
         return f"{names} {what} ({share})" if self.of > number else f"{names} {what}"
 
@@ -164,34 +162,3 @@ def _split(place: str) -> tuple[str, str]:
     head, star, inner = place.rpartition("*")
     inner = inner.lstrip(".")
     return f"{head}{star}" or place, f"{inner} " if inner else ""
-
-
-def _span(names: Iterable[str]) -> str:
-    """Names that differ in one number as one: ``layer{2,3,4}.0.conv1``; others by the first and the last."""
-    found = list(names)
-    split = [_NUMBER.split(name) for name in found]
-    numbers = [_NUMBER.findall(name) for name in found]
-    if any(texts != split[0] for texts in split):
-        return f"{found[0]}, … {found[-1]}" if len(found) > 2 else ", ".join(found)
-    columns = list(zip(*numbers, strict=True))
-    varying = [at for at, column in enumerate(columns) if len(set(column)) > 1]
-    if len(varying) != 1:
-        return f"{found[0]}, … {found[-1]}" if len(found) > 2 else ", ".join(found)
-    parts = [split[0][0]]
-    for at, column in enumerate(columns):
-        parts += [f"{{{_runs(column)}}}" if at in varying else column[0], split[0][at + 1]]
-    return "".join(parts)
-
-
-def _runs(numbers: Sequence[str]) -> str:
-    """``1,3-5`` for the numbers 1, 3, 4 and 5."""
-    runs = []
-    for _, run in groupby(enumerate(map(int, numbers)), key=lambda pair: pair[1] - pair[0]):
-        members = [number for _, number in run]
-        runs.append(str(members[0]) if len(members) == 1 else f"{members[0]}-{members[-1]}")
-    return ",".join(",".join(run.split("-")) if _is_pair(run) else run for run in runs)
-
-
-def _is_pair(run: str) -> bool:
-    first, dash, last = run.partition("-")
-    return bool(dash) and int(last) - int(first) == 1
