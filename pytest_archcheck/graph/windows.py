@@ -60,12 +60,12 @@ def strides_of(call: Call) -> tuple[Fraction, ...]:
 
 def _convolution(call: Call, transposed: bool) -> tuple[Window, ...]:
     config = call.config if isinstance(call, LayerCall) else {}
-    kernel = _tuple(config.get("kernel_size")) or call.inputs[1].shape[2:]
+    kernel = whole_numbers(config.get("kernel_size")) or call.inputs[1].shape[2:]
     axes = len(kernel)
-    stride = _tuple(_setting(call, "stride", 3)) or (1,) * axes
-    dilation = _tuple(_setting(call, "dilation", 7 if transposed else 5)) or (1,) * axes
-    padding = _setting(call, "padding", 4)
-    pads = _tuple(padding) or (0,) * axes
+    stride = whole_numbers(setting(call, "stride", 3)) or (1,) * axes
+    dilation = whole_numbers(setting(call, "dilation", 7 if transposed else 5)) or (1,) * axes
+    padding = setting(call, "padding", 4)
+    pads = whole_numbers(padding) or (0,) * axes
     windows = []
     for size, step, gap, pad in zip(kernel, stride, dilation, pads, strict=True):
         reach = (size - 1) * gap
@@ -80,10 +80,10 @@ def _convolution(call: Call, transposed: bool) -> tuple[Window, ...]:
 
 def _pool(call: Call, axes: int, name: str) -> tuple[Window, ...]:
     at = 2 if name.startswith("lppool") else 1  # the norm comes first
-    kernel = _tuple(_setting(call, "kernel_size", at), axes)
-    stride = _tuple(_setting(call, "stride", at + 1), axes) or kernel
-    pads = () if name.startswith("lppool") else _tuple(_setting(call, "padding", 3), axes)
-    gaps = _tuple(_setting(call, "dilation", 4), axes) if name.startswith("maxpool") else ()
+    kernel = whole_numbers(setting(call, "kernel_size", at), axes)
+    stride = whole_numbers(setting(call, "stride", at + 1), axes) or kernel
+    pads = () if name.startswith("lppool") else whole_numbers(setting(call, "padding", 3), axes)
+    gaps = whole_numbers(setting(call, "dilation", 4), axes) if name.startswith("maxpool") else ()
     return tuple(
         Window(Fraction(-pad), Fraction((size - 1) * gap), Fraction(step))
         for size, step, pad, gap in zip(kernel, stride, pads or (0,) * axes, gaps or (1,) * axes, strict=True)
@@ -110,11 +110,11 @@ _TAPS = {"linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
 
 
 def _interpolation(call: Call, axes: int, name: str) -> tuple[Window, ...]:
-    mode = "bilinear" if "bilinear" in name else _setting(call, "mode", 3)
+    mode = "bilinear" if "bilinear" in name else setting(call, "mode", 3)
     if mode == "area":
         return _adaptive(call, axes)
     taps = _TAPS.get(mode, 1) if isinstance(mode, str) else 1
-    smooth = _setting(call, "antialias", 6) is True
+    smooth = setting(call, "antialias", 6) is True
     windows = []
     for old, new in _sizes(call, axes):
         ratio = Fraction(old, new)
@@ -128,7 +128,8 @@ def _sizes(call: Call, axes: int) -> list[tuple[int, int]]:
     return list(zip(call.inputs[0].shape[-axes:], call.outputs[0].shape[-axes:], strict=True))
 
 
-def _setting(call: Call, name: str, position: int) -> Value:
+def setting(call: Call, name: str, position: int) -> Value:
+    """A setting of a layer by its name, of a function also by its place among the arguments; ``None`` for none."""
     if isinstance(call, LayerCall):
         return call.config.get(name)
     if name in call.kwargs:
@@ -136,7 +137,8 @@ def _setting(call: Call, name: str, position: int) -> Value:
     return call.args[position] if position < len(call.args) else None
 
 
-def _tuple(value: Value, axes: int = 0) -> tuple[int, ...]:
+def whole_numbers(value: Value, axes: int = 0) -> tuple[int, ...]:
+    """A setting for each of ``axes`` axes; empty for what is no whole number."""
     if type(value) is int:
         return (value,) * axes
     return tuple(item for item in value if isinstance(item, int)) if isinstance(value, tuple) else ()
