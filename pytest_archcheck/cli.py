@@ -67,6 +67,19 @@ def _parser() -> argparse.ArgumentParser:
 
     show = _command(commands, "show", "the layers of a model, with shapes, parameters and MACs")
     show.add_argument("model", metavar="MODEL", help=_SUBJECT)
+    show.add_argument("--full", action="store_true", help="every call in a row of its own")
+    show.add_argument(
+        "--columns",
+        metavar="NAMES",
+        help="of layer, type, config, input, output, formula, depth, parameters, trainable, MACs, FLOPs, share; "
+        "+formula adds one to the usual",
+    )
+    show.add_argument(
+        "--shapes",
+        choices=("full", "times", "maps", "list"),
+        default="full",
+        help="how to write them: [1,64,112,112], 64×112×112, 64@112*112, [64, 112, 112]",
+    )
     show.set_defaults(run=_show)
 
     explain = _command(commands, "explain", "how deep a model is under a convention, and what was counted")
@@ -148,17 +161,26 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from pytest_archcheck.reports import layers as report
+    from pytest_archcheck.reports.columns import chosen
+    from pytest_archcheck.reports.layers import as_data
+    from pytest_archcheck.reports.table import markdown, print_table
 
+    columns = chosen(options.columns)
     trace = load(options.model, options.input, device=options.device, train=options.train)
     if options.form == "json":
-        _print_json(report.as_data(trace))
+        _print_json(as_data(trace))
     elif options.form == "markdown":
-        print(report.markdown(trace))
+        print(markdown(trace, columns=columns, shapes=options.shapes, full=options.full))
     elif options.form == "arch":
         sys.stdout.write(trace.to_text())
     else:
-        report.print_table(trace)
+        from rich.console import Console
+
+        # piped, a row is a line, however long
+        console = Console(
+            width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False, emoji=False
+        )
+        print_table(trace, console, columns=columns, shapes=options.shapes, full=options.full)
     return 0
 
 

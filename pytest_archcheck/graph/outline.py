@@ -72,8 +72,8 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Uncalled:
-    """A module with parameters of which nothing ran; ``"."`` are parameters of the model itself."""
+class Unused:
+    """A module with parameters that nothing of this forward used; ``"."`` is the model itself."""
 
     name: str
     kind: str
@@ -83,10 +83,10 @@ class Uncalled:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """All units of a trace: ``units`` at the top, and the modules that never ran."""
+    """All units of a trace: ``units`` at the top, and the modules whose parameters were not used."""
 
     units: tuple[Unit, ...]
-    uncalled: tuple[Uncalled, ...]
+    unused: tuple[Unused, ...]
 
 
 def fold(units: Iterable[Unit], key: Callable[[Unit], Hashable]) -> list[Run]:
@@ -103,8 +103,8 @@ def outline(trace: Trace, convention: str = "paper") -> Outline:
     builder = _Builder(trace)
     builder.add_macs()
     builder.add_depth(convention)
-    uncalled = builder.add_parameters()
-    return Outline(builder.built(), uncalled)
+    unused = builder.add_parameters()
+    return Outline(builder.built(), unused)
 
 
 @dataclass(slots=True)
@@ -158,8 +158,8 @@ class _Builder:
             if at is not None:
                 self.open[at].depth += layer.weight
 
-    def add_parameters(self) -> tuple[Uncalled, ...]:
-        """Count every parameter where it is first used; gives the modules whose parameters nothing uses."""
+    def add_parameters(self) -> tuple[Unused, ...]:
+        """Count every parameter where it is first used; gives those that nothing uses."""
         users: dict[str, int] = {}
         for at, call in enumerate(self.trace.calls):
             for ref in input_refs(call):
@@ -179,7 +179,7 @@ class _Builder:
                 self.open[home].trainable += tensor.spec.numel * tensor.trainable
         types = {module.name: module.type for module in self.trace.modules}
         return tuple(
-            Uncalled(
+            Unused(
                 name or ".",
                 types.get(name, self.trace.model.type).rpartition(".")[2],
                 sum(tensor.spec.numel for tensor in tensors),
@@ -189,15 +189,11 @@ class _Builder:
         )
 
     def _home_of(self, tensor: StateTensor, users: dict[str, int]) -> int | None:
-        """The first call of a parameter's module, or of what else uses it."""
+        """The first call of the atomic layer that a parameter belongs to, or of the function that takes it."""
         owner = tensor.name.rpartition(".")[0]
-        if (owner or ".") in self.first:
-            return self.first[owner or "."]
-        user = users.get(f"param:{tensor.name}")
-        if user is not None:
-            return user
-        above = (self.first[name] for name in reversed(lineage(owner)) if name in self.first)
-        return next((at for at in above if self._is_atomic(at)), None)  # attention's output projection
+        above = (self.first.get(name or ".") for name in reversed(lineage(owner)))
+        atomic = (at for at in above if at is not None and self._is_atomic(at))
+        return next(atomic, users.get(f"param:{tensor.name}"))
 
     def _is_atomic(self, at: int) -> bool:
         call = self.open[at].call

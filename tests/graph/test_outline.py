@@ -25,10 +25,9 @@ def test_the_units_of_the_zoo_sum_up_to_the_trace(path):
 
     assert total(found, lambda unit: unit.macs) == model.macs
     assert total(found, lambda unit: unit.depth) == model.depth("paper")
-    assert total(found, lambda u: u.params) + sum(u.params for u in found.uncalled) == model.params.total
+    assert total(found, lambda u: u.params) + sum(u.params for u in found.unused) == model.params.total
     assert (
-        total(found, lambda u: u.trainable) + sum(u.trainable for u in found.uncalled)
-        == model.params.trainable
+        total(found, lambda u: u.trainable) + sum(u.trainable for u in found.unused) == model.params.trainable
     )
 
 
@@ -76,9 +75,7 @@ def test_every_parameter_is_counted_where_it_is_first_used():
         "shared": 72,
         ":linear": 64,
     }
-    assert [(u.name, u.kind, u.params, u.trainable) for u in found.uncalled] == [
-        ("dead", "Sequential", 76, 0)
-    ]
+    assert [(u.name, u.kind, u.params, u.trainable) for u in found.unused] == [("dead", "Sequential", 76, 0)]
 
 
 def test_what_is_not_counted_is_known_at_every_level():

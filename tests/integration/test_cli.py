@@ -129,9 +129,9 @@ def test_a_model_or_a_file_is_shown(files, capsys, subject):
     lines = out.splitlines()
 
     assert status == 0
-    assert lines[0].startswith("torchvision.models.resnet.ResNet, eval, x [1,3,224,224]")
-    assert lines[1].split() == ["layer", "type", "output", "parameters", "MACs"]
-    assert lines[2].split() == ["conv1", "Conv2d", "[1,64,112,112]", "9,408", "118,013,952"]
+    assert lines[0].startswith("torchvision.models.resnet.ResNet · eval, x [1,3,224,224]")
+    assert lines[1].split() == "layer type output depth parameters MACs share".split()
+    assert lines[2].split() == ["conv1", "Conv2d", "[1,64,112,112]", "1", "9,408", "118,013,952", "6.5", "%"]
     assert "MACs 1,814,073,344 (complete) · depth (paper) 18" in out
 
 
@@ -144,7 +144,7 @@ def test_a_file_of_ones_own_is_shown(files, capsys):
     status, out, _ = run(capsys, "show", "sub/nets.py:build", "--input", "x=2x3x8x8:float32")
 
     assert status == 0
-    assert "parts.Net, eval, x [2,3,8,8]" in out
+    assert "parts.Net · eval, x [2,3,8,8]" in out
     assert not any("sub" in path for path in sys.path[:1])
 
 
@@ -168,7 +168,7 @@ def test_a_model_for_programs_and_as_markdown_and_as_text(files, capsys):
     assert sum(call["parameters"] for call in data["calls"]) == original.params.total
     assert sum(call["macs"] or 0 for call in data["calls"]) == original.macs
     assert (
-        "| conv1 | Conv2d | \\[1,64,112,112\\] | 9,408 | 118,013,952 |"
+        "| conv1 | Conv2d | \\[1,64,112,112\\] | 1 | 9,408 | 118,013,952 | 6.5 % |"
         in run(capsys, "show", "a.arch", "--markdown")[1]
     )
     assert Trace.from_text(run(capsys, "show", "a.arch", "--arch")[1]) == original
