@@ -88,6 +88,16 @@ def _parser() -> argparse.ArgumentParser:
         "--convention", default="paper", help="paper (the default), longest-path, weighted, …"
     )
     explain.set_defaults(run=_explain)
+
+    graph = _command(
+        commands, "graph", "a picture of a model: its stages, blocks, shortcuts and longest path"
+    )
+    graph.add_argument("model", metavar="MODEL", help=_SUBJECT)
+    graph.add_argument("-o", "--output", metavar="FILE", help="a .svg, .png, .pdf, .dot or .mmd file")
+    graph.add_argument("--against", metavar="BEFORE", help="mark what changed from this model or .arch file")
+    graph.add_argument("--convention", default="paper", help="whose path to mark: paper (the default), …")
+    graph.set_defaults(run=_graph)
+
     checkpoint = commands.add_parser(
         "checkpoint",
         help="whether a model takes the tensors of a checkpoint, by name and shape; exit status 1 if not",
@@ -115,6 +125,11 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     command.add_argument("--device", default="auto", help="auto (the default), meta, cpu, cuda, fake")
     command.add_argument("--train", action="store_true", help="record in training mode")
     form = command.add_mutually_exclusive_group()
+    if name == "graph":
+        form.add_argument(
+            "--mermaid", dest="form", action="store_const", const="mmd", help="print Mermaid instead of DOT"
+        )
+        return command
     form.add_argument("--json", dest="form", action="store_const", const="json", help="for programs")
     form.add_argument(
         "--markdown", dest="form", action="store_const", const="markdown", help="for a pull request"
@@ -195,6 +210,31 @@ def _explain(options: argparse.Namespace) -> int:
         print(report.markdown(explanation))
     else:
         print(report.render_depth(explanation))
+    return 0
+
+
+def _graph(options: argparse.Namespace) -> int:
+    from pytest_archcheck import pictures
+    from pytest_archcheck.drift.compare import diff
+
+    if options.output is not None:
+        pictures.checked_form(options.output)
+        if options.form is not None:
+            raise UsageError("--mermaid goes without -o; a file's name says what to write, as in -o net.mmd")
+    subjects = [options.model, *([options.against] if options.against else [])]
+    if options.input and all(map(is_file, subjects)):
+        raise UsageError(
+            "--input goes with a model to be recorded, and all that is named is recorded already"
+        )
+    traces = [
+        load(subject, () if is_file(subject) else options.input, device=options.device, train=options.train)
+        for subject in subjects
+    ]
+    drift = diff(traces[1], traces[0]) if options.against else None
+    if options.output is None:
+        sys.stdout.write(pictures.text_of(traces[0], drift, options.convention, options.form or "dot"))
+    else:
+        pictures.write_picture(traces[0], drift, options.convention, options.output)
     return 0
 
 

@@ -54,14 +54,20 @@ def longest_path(
     weigh: Callable[[Node], int] = lambda node: node.weight,
     without: Set[tuple[int, int]] = NO_EDGES,
 ) -> list[int]:
-    """The nodes that weigh on the heaviest path from an input to the main output, in order.
+    """The nodes that weigh on the heaviest path from an input to the main output, in order; see ``whole_path``."""
+    return [index for index in whole_path(graph, weigh, without) if weigh(graph.nodes[index])]
+
+
+def whole_path(
+    graph: Graph, weigh: Callable[[Node], int], without: Set[tuple[int, int]] = NO_EDGES
+) -> list[int]:
+    """All nodes of the heaviest path from an input to the main output, in order.
 
     Takes time linear in the graph. ``without`` are edges not to follow: pairs of a node and the position
     of an operand. Of equally heavy paths it is the one through the first operand.
     """
     best: list[int] = []
     back: list[int | None] = []
-    weights: list[int] = []
     for index, node in enumerate(graph.nodes):
         length, via = 0, None
         for edge in node.edges:
@@ -69,14 +75,12 @@ def longest_path(
                 continue
             if via is None or best[edge.source] > length:
                 length, via = best[edge.source], edge.source
-        weights.append(weigh(node) if node.on_data else 0)
-        best.append(length + weights[-1])
+        best.append(length + (weigh(node) if node.on_data else 0))
         back.append(via)
     path: list[int] = []
     at = graph.main_output
-    while at is not None:
-        if weights[at]:
-            path.append(at)
+    while at is not None and graph.nodes[at].on_data:
+        path.append(at)
         at = back[at]
     return path[::-1]
 
