@@ -30,6 +30,9 @@ COUNTER: pytest.StashKey[partial[SecondCount]] = pytest.StashKey()
 PROBES: pytest.StashKey[Probes] = pytest.StashKey()
 """Runs the model under test again."""
 
+SECONDS: pytest.StashKey[float] = pytest.StashKey()
+"""How long the recording of a test took; missing where it took another's."""
+
 _HARMLESS = ("_pytest", "syrupy", "xdist", "pytest_archcheck")
 """Whose fixtures change nothing that a recording depends on, but for ``monkeypatch``."""
 
@@ -93,9 +96,12 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
     )
     request.node.stash[PROBES] = Probes(model, inputs, kwargs, device, train)
     try:
-        return record(model)
+        trace = record(model)
     except ArchcheckError as error:
         raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
+    if shared.seconds is not None:
+        request.node.stash[SECONDS] = shared.seconds
+    return trace
 
 
 @pytest.fixture

@@ -10,16 +10,14 @@ import os
 import sys
 import unittest
 from collections.abc import Generator
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_archcheck.checked import CheckedTests
 from pytest_archcheck.cleanup import CleanupGuard
-from pytest_archcheck.errors import ArchcheckError, UsageError
+from pytest_archcheck.errors import UsageError
 from pytest_archcheck.fixtures import (
-    COUNTER,
-    PROBES,
-    RECORDER,
     STATEMENTS,
     arch_inputs,
     arch_kwargs,
@@ -27,14 +25,13 @@ from pytest_archcheck.fixtures import (
     arch_snapshot,
     arch_trace,
 )
+from pytest_archcheck.run_reports import RunReports
 from pytest_archcheck.snapshot_reports import SnapshotReports
 
 __all__ = ["arch_inputs", "arch_kwargs", "arch_model", "arch_snapshot", "arch_trace"]
 
 if TYPE_CHECKING:
-    from pytest_archcheck.invariants import Invariant, Violation
-    from pytest_archcheck.marks import Statements
-    from pytest_archcheck.traces import Trace
+    from pytest_archcheck.invariants import Invariant
 
 _MARKERS = (
     "arch(model, *, inputs, kwargs=None, train=False): the model under test; "
@@ -91,6 +88,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "severities of drift that fail a snapshot, see --arch-fail-on; empty: all but cosmetic",
         default="",
     )
+    group.addoption(
+        "--arch-summary", action="store_true", help="print the table of every model that was checked"
+    )
+    group.addoption(
+        "--arch-report",
+        metavar="FILE",
+        help="write a page of all that was checked, one .html file that needs nothing else",
+    )
+    group.addoption(
+        "--arch-json", metavar="FILE", help="write all that was checked for programs; see docs/reports.md"
+    )
     parser.addini(
         "arch_budgets",
         "limits for every model that a test records, as in macs <= 5G, params of head <= 10M, size <= 400 MiB",
@@ -108,7 +116,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(CleanupGuard(), "archcheck-cleanup")
-    config.pluginmanager.register(SnapshotReports(), "archcheck-reports")
+    config.pluginmanager.register(SnapshotReports(), "archcheck-snapshots")
+    config.pluginmanager.register(CheckedTests(config), "archcheck-checked")
+    config.pluginmanager.register(RunReports(config), "archcheck-reports")
     config.stash[_BUDGETS] = _budgets(config)
     _check_policy(config)
     if sys.stdout.isatty():
@@ -221,37 +231,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, Any, Any]
     statements = pyfuncitem.stash.get(STATEMENTS, None)
     if statements is None or not statements.invariants:
         return (yield)
+    from pytest_archcheck.judging import judge
+
     try:
         result = yield
     except (Exception, pytest.fail.Exception) as error:
-        report = _judge(pyfuncitem, statements)
+        report = judge(pyfuncitem, statements)
         if report:
             error.add_note(f"and the marks of this test do not hold:\n{report}")
         raise
-    report = _judge(pyfuncitem, statements)
+    report = judge(pyfuncitem, statements)
     if report:
         pytest.fail(report, pytrace=False)
     return result
-
-
-def _judge(item: pytest.Function, statements: Statements) -> str:
-    """The report of every mark that the recorded trace violates; empty when all hold."""
-    from pytest_archcheck.invariants import Context
-    from pytest_archcheck.reports.violations import render_violations
-
-    trace = cast("Trace", item.funcargs["arch_trace"])
-    context = Context(
-        recorder=item.stash.get(RECORDER, None),
-        counter=item.stash.get(COUNTER, None),
-        probes=item.stash.get(PROBES, None),
-    )
-    violations: list[tuple[str, Violation]] = []
-    for text, invariant in statements.invariants:
-        try:
-            violations += [(text, violation) for violation in invariant.check(trace, context)]
-        except ArchcheckError as error:
-            return f"{item.nodeid}: {text}: {error}"
-    if not violations:
-        return ""
-    full = item.config.get_verbosity() >= 2
-    return render_violations(trace, violations, len(statements.invariants), full=full)

@@ -17,6 +17,7 @@ import types
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_archcheck.inputs import Spec
@@ -38,6 +39,8 @@ class SharedTraces:
 
     def __init__(self) -> None:
         self._traces: OrderedDict[Hashable, Trace] = OrderedDict()
+        self.seconds: float | None = None
+        """How long the recording took that was asked for last; ``None`` if there was no need for one."""
 
     def trace(
         self,
@@ -61,7 +64,13 @@ class SharedTraces:
         """
         from pytest_archcheck.recording import trace
 
-        record = functools.partial(trace, inputs=inputs, kwargs=kwargs, device=device, train=train)
+        def record(model: Any) -> Trace:
+            start = perf_counter()
+            found = trace(model, inputs, kwargs=kwargs, device=device, train=train)
+            self.seconds = perf_counter() - start
+            return found
+
+        self.seconds = None
         key = None if sets_up else _key(model, (inputs, kwargs, device, train))
         if key is None:
             return record(model)

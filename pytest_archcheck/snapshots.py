@@ -25,6 +25,7 @@ from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.drift.severity import FAILING, Severity, severities_of
 from pytest_archcheck.errors import FormatError, UsageError
 from pytest_archcheck.reports.drift import explain, not_compared, verdict
+from pytest_archcheck.reports.run import Compared
 from pytest_archcheck.traces import Trace
 
 UPDATE = "pytest --snapshot-update"
@@ -191,6 +192,23 @@ def explain_mismatch(before: str | None, after: str, name: str, *, full: bool = 
         return f"{problem}\ndo: restore the file, or record it anew: {UPDATE}"
     text = explain(drift, name, full=full, hint=" (all with -vv)")
     return f"{text}\ndo: mend the model, or accept the drift: {UPDATE}"
+
+
+def compared(name: str, before: str | None, after: str, *, passed: bool, written: bool) -> Compared:
+    """What a comparison with a snapshot came to: ``before`` is ``None`` where there was none."""
+    if before is None:
+        return Compared(name, "written" if passed else "missing")
+    if before == after:
+        return Compared(name, "same")
+    try:
+        drift = drift_between(before, after)
+    except FormatError as error:
+        state = "updated" if written else "unreadable"
+        return Compared(name, state, verdict=str(error))
+    state = "updated" if written else "drifted" if not passed else "tolerated"
+    if drift.severity is None or (state == "tolerated" and drift.severity == Severity.COSMETIC):
+        return Compared(name, "updated" if written else "same")
+    return Compared(name, state, str(drift.severity), verdict(drift, name), before)
 
 
 def tolerated(before: str, after: str, name: str) -> list[str]:

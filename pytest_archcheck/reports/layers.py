@@ -11,19 +11,9 @@ from pytest_archcheck.traces import Trace
 def as_data(trace: Trace) -> dict[str, Any]:
     """Totals and calls; ``macs`` of a call is null where they are not known or lie in what it calls."""
     return {
-        "model": trace.model.type,
-        "mode": "train" if trace.training else "eval",
+        **totals(trace),
         "placement": trace.placement or None,
         "notes": list(trace.notes),
-        "inputs": [_spec(spec) for spec in trace.inputs],
-        "outputs": [_spec(spec) for spec in trace.outputs],
-        "parameters": trace.params.total,
-        "trainable": trace.params.trainable,
-        "buffers": trace.params.buffers,
-        "macs": trace.macs,
-        "status": trace.status,
-        "depth": {"paper": trace.depth("paper")},
-        "stages": list(trace.stages),
         "calls": [
             {
                 "name": call.id,
@@ -36,6 +26,25 @@ def as_data(trace: Trace) -> dict[str, Any]:
             }
             for call in trace
         ],
+    }
+
+
+def totals(trace: Trace) -> dict[str, Any]:
+    """What a whole model is and costs; where ``status`` is not ``"complete"``, ``macs`` is what could be counted."""
+    return {
+        "model": trace.model.type,
+        "mode": "train" if trace.training else "eval",
+        "inputs": [_spec(spec) for spec in trace.inputs],
+        "outputs": [_spec(spec) for spec in trace.outputs],
+        "parameters": trace.params.total,
+        "trainable": trace.params.trainable,
+        "buffers": trace.params.buffers,
+        "bytes": trace.size,
+        "macs": trace.macs,
+        "flops": trace.flops,
+        "status": trace.status,
+        "depth": {"paper": trace.depth("paper")},
+        "stages": list(trace.stages),
     }
 
 

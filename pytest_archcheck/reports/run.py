@@ -52,8 +52,10 @@ class Compared:
 class Checked:
     """One test of an architecture.
 
-    ``trace`` is the key of its text in ``Run.texts``, empty where nothing was recorded; ``seconds`` are those of the
-    recording, ``None`` where the test took the trace of another; ``notes`` say why it was recorded where it was.
+    ``outcome`` is ``"passed"``, ``"failed"``, ``"error"`` (nothing could be judged), ``"skipped"`` or ``"xfailed"``;
+    ``model`` is a class; ``trace`` is the key of its text in ``Run.texts``, empty where nothing was recorded or no
+    report needs it; ``seconds`` are those of the recording, ``None`` where the test took the trace of another;
+    ``notes`` say why it was recorded where it was.
     """
 
     test: str
@@ -64,6 +66,7 @@ class Checked:
     notes: tuple[str, ...] = ()
     statements: tuple[Statement, ...] = ()
     snapshots: tuple[Compared, ...] = ()
+    model: str = ""
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Checked:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+_MIB = 2**20
 _LEAST = (
     "share",
     "type",
@@ -80,6 +81,8 @@ def totals(trace: Trace) -> Iterator[str]:
     params = trace.params
     yield f"parameters {params.total:,} (trainable {params.trainable:,}) · buffers {params.buffers:,}"
     yield f"MACs {trace.macs:,} ({trace.status}) · depth (paper) {trace.depth('paper')}"
+    size, peak = trace.size / _MIB, trace.activations.peak / _MIB
+    yield f"size {size:.2f} MiB · activations at their peak about {peak:.2f} MiB"
     yield f"output {' '.join(map(spec_text, trace.outputs))}"
 
 

@@ -2,15 +2,18 @@
 
 import doctest
 import re
+from io import StringIO
 from pathlib import Path
 
 import pytest
 import torchvision
+from rich.console import Console
 
 from pytest_archcheck import Trace, UsageError, count, invariants, marks, trace
 from pytest_archcheck.drift.noise import NOISE
 from pytest_archcheck.drift.writer import FORMAT_VERSION
 from pytest_archcheck.records import Op, TensorSpec
+from pytest_archcheck.reports.table import print_table
 from tests.integration.support import in_process
 from tests.integration.test_conventions import CONFTEST
 from tests.models import recorded
@@ -20,7 +23,9 @@ STRUCTURE = (DOCS / "structure.md").read_text("utf-8")
 COSTS = (DOCS / "costs.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("page", ["structure.md", "costs.md", "drift.md", "format.md", "behaviour.md"])
+@pytest.mark.parametrize(
+    "page", ["structure.md", "costs.md", "drift.md", "format.md", "behaviour.md", "reports.md"]
+)
 def test_the_sessions_print_what_they_show(page):
     names = {"torchvision": torchvision, "trace": trace, "count": count, "t": recorded("resnet50")}
     text = (DOCS / page).read_text("utf-8")
@@ -42,6 +47,20 @@ def test_the_recipes_of_behaviour_hold(pytester):
     result = in_process(pytester, "\n".join(recipes))
 
     result.assert_outcomes(passed=len(recipes))
+
+
+def test_the_table_that_the_page_shows_is_printed():
+    """But for the rows that it leaves out."""
+    shown = re.findall(r"```text\n(torchvision.*?)```", (DOCS / "reports.md").read_text("utf-8"), re.DOTALL)[
+        0
+    ]
+    console = Console(file=StringIO(), width=10_000, highlight=False, markup=False, emoji=False)
+
+    print_table(recorded("resnet50"), console)
+
+    printed = [line.rstrip() for line in console.file.getvalue().splitlines()]
+    assert len(shown.splitlines()) > 15
+    assert [line for line in shown.splitlines() if line.strip() != "…" and line not in printed] == []
 
 
 def test_the_text_of_the_format_is_one():

@@ -183,4 +183,4 @@ def test_markdown_keeps_the_indentation_and_aligns_numbers():
     assert told[0] == "### torchvision.models.resnet.ResNet"
     assert told[5] == "| --- | --- | --- | ---: | ---: | ---: | ---: |"
     assert any(line.startswith("| \u2003\\{0,1\\} | 2 × BasicBlock |") for line in told)
-    assert told[-2] == "- MACs 1,814,073,344 (complete) · depth (paper) 18"
+    assert told[-3] == "- MACs 1,814,073,344 (complete) · depth (paper) 18"
