@@ -42,16 +42,16 @@ def _lines(picture: Picture) -> Iterator[str]:
     )
     yield '  node [fontname="Helvetica", fontsize=11, margin="0.12,0.05", height=0.3, color="#555555"];'
     yield f'  edge [fontname="Helvetica", fontsize=9, color="{GREY}", arrowsize=0.6];'
+    side_by_side = columns(picture)
+    place = {name: number for number, column in enumerate(side_by_side) for name in column}
     for member in picture.members:
-        yield from _member(member, "  ")
-    yield from _flow(picture)
+        yield from _member(member, "  ", place)
+    yield from _flow(picture, side_by_side, place)
     yield "}"
 
 
-def _flow(picture: Picture) -> Iterator[str]:
+def _flow(picture: Picture, side_by_side: list[list[str]], place: dict[str, int]) -> Iterator[str]:
     """The columns, and the edges; what comes from another column enters at a point above its own."""
-    side_by_side = columns(picture)
-    place = {name: number for number, column in enumerate(side_by_side) for name in column}
     entering: dict[tuple[str, int], list[Edge]] = {}
     for edge in picture.edges:
         column = place.get(edge.target, place.get(edge.source, 0))
@@ -99,14 +99,22 @@ def _title(picture: Picture) -> str:
     return "<BR/>".join(lines) + "<BR/>"
 
 
-def _member(member: Member, indent: str) -> Iterator[str]:
+def _member(member: Member, indent: str, place: dict[str, int]) -> Iterator[str]:
+    """A node, or a box around what it holds.
+
+    A box across columns would bring them out of order: it is drawn only where it has drift to tell.
+    """
     if isinstance(member, Node):
         yield f"{indent}{member.id} [{_node(member)}];"
+        return
+    if len({place.get(node.id) for node in member.nodes}) > 1 and member.severity is None:
+        for inner in member.members:
+            yield from _member(inner, indent, place)
         return
     yield f"{indent}subgraph cluster_{member.id} {{"
     yield f"{indent}  graph [{_cluster(member)}];"
     for inner in member.members:
-        yield from _member(inner, f"{indent}  ")
+        yield from _member(inner, f"{indent}  ", place)
     yield f"{indent}}}"
 
 
