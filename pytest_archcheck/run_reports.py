@@ -104,7 +104,8 @@ class RunReports:
         failing = tuple(str(severity) for severity in sorted(failing_in(self._config), reverse=True))
         checked = tuple(self._checked[test] for test in sorted(self._checked))
         if self._known is None or self._known.checked != checked:
-            self._known = Run(checked, self._texts, _versions(), failing)
+            keys = dict.fromkeys(each.trace for each in checked if each.trace in self._texts)
+            self._known = Run(checked, {key: self._texts[key] for key in keys}, _versions(), failing)
         return self._known  # so that texts are read once
 
     def _tables(self, run: Run, terminalreporter: pytest.TerminalReporter) -> Iterator[str]:

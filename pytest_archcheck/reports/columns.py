@@ -75,8 +75,11 @@ def _times(row: Row, times: int) -> str:
 
 
 def _share(row: Row, setting: Setting) -> str:
-    total = setting.trace.macs
-    return f"{100 * row.macs / total:.1f} %" if row.macs and total else ""
+    """Empty where the sum of all is not known."""
+    if not row.macs or setting.trace.status != "complete":
+        return ""
+    share = 100 * row.macs / setting.trace.macs
+    return f"{share:.1f} %" if share >= 0.05 else "<0.1 %"
 
 
 Cell = Callable[[Row, Setting], str]
@@ -99,7 +102,7 @@ COLUMNS: Mapping[str, tuple[Cell, bool]] = {
 
 
 def chosen(text: str | None) -> tuple[str, ...]:
-    """The columns of ``"layer,output,MACs"``, or with a plus of ``"+formula"`` those and the usual ones.
+    """The columns of ``"layer,output,MACs"``, or of ``"+formula,config"`` those and the usual ones.
 
     Raises:
         UsageError: a name is no column.
@@ -107,12 +110,11 @@ def chosen(text: str | None) -> tuple[str, ...]:
     if not text:
         return DEFAULT
     names = {name.lower(): name for name in COLUMNS}
-    words = [word.strip() for word in text.split(",")]
+    words = [word.strip().removeprefix("+") for word in text.split(",")]
     for word in words:
-        if word.removeprefix("+").lower() not in names:
+        if word.lower() not in names:
             raise UsageError(f"--columns: {word!r} is no column; they are {', '.join(COLUMNS)}")
-    own = [names[word.lower()] for word in words if not word.startswith("+")]
-    more = [names[word[1:].lower()] for word in words if word.startswith("+")]
-    wanted = {*(own or DEFAULT), *more}
-    order = own or [name for name in COLUMNS if name in wanted]
-    return tuple(dict.fromkeys((*order, *more)))
+    own = [names[word.lower()] for word in words]
+    if text.lstrip().startswith("+"):
+        return tuple(name for name in COLUMNS if name in {*own, *DEFAULT})
+    return tuple(dict.fromkeys(own))

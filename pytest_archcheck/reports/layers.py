@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
+from pytest_archcheck.graph.outline import outline
 from pytest_archcheck.records import Call, LayerCall, TensorSpec
 from pytest_archcheck.traces import Trace
 
 
 def as_data(trace: Trace) -> dict[str, Any]:
-    """Totals and calls; ``macs`` of a call is null where they are not known or lie in what it calls."""
+    """Totals, calls, and the modules whose parameters nothing used.
+
+    ``macs`` of a call is null where they are not known or lie in what it calls.
+    """
     return {
         **totals(trace),
         "placement": trace.placement or None,
@@ -26,6 +31,7 @@ def as_data(trace: Trace) -> dict[str, Any]:
             }
             for call in trace
         ],
+        "unused": [asdict(module) for module in outline(trace).unused],
     }
 
 

@@ -93,7 +93,10 @@ class _Rows:
 
     def _row(self, run: Run, level: int, above: str, is_open: bool) -> Row:
         unit = run.first
-        names = [unit.name.removeprefix(f"{above}.").removeprefix(above) for unit in run.units]
+        names = [
+            unit.name.removeprefix(f"{above}.").removeprefix(above) if above else unit.name
+            for unit in run.units
+        ]
         if len(names) == 1:
             name, kind = names[0], unit.kind
         elif _is_plain(unit):

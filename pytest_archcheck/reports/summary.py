@@ -44,11 +44,10 @@ def lines(run: Run, unused: int = 0) -> Iterator[str]:
 
 def line(run: Run) -> str:
     """The same in a line; empty where all is as stated."""
-    bad = sum(_is_bad(checked) for checked in run.checked)
-    drifted = _drifted(run)
-    if not bad and not drifted:
+    wrong, drifted = _wrong(run), _drifted(run)
+    if not wrong:
         return ""
-    told = f"architecture: {bad} of {len(run.checked)} tests not as stated" if bad else "architecture"
+    told = f"architecture: of {len(run.checked)} tests {wrong}"
     return told + (f"; drifted: {_counted(drifted)}" if drifted else "")
 
 
@@ -65,13 +64,21 @@ def markdown(run: Run) -> str:
 
 
 def _verdict(run: Run) -> str:
-    number, bad = len(run.checked), sum(_is_bad(checked) for checked in run.checked)
-    tests = f"{number} test{'s' if number != 1 else ''} of architecture"
-    return f"{tests}: {f'{bad} not as stated' if bad else 'all as stated'}"
+    number = len(run.checked)
+    return f"{number} test{'s' if number != 1 else ''} of architecture: {_wrong(run) or 'all as stated'}"
 
 
-def _is_bad(checked: Checked) -> bool:
-    return checked.outcome in ("failed", "error")
+def _wrong(run: Run) -> str:
+    """How many tests fail by what they state of an architecture, and how many otherwise; empty for none."""
+    failed = [checked for checked in run.checked if checked.outcome in ("failed", "error")]
+    bad = sum(_is_not_as_stated(checked) for checked in failed)
+    told = [f"{bad} not as stated"] if bad else []
+    return ", ".join([*told, f"{len(failed) - bad} failed otherwise"] if len(failed) > bad else told)
+
+
+def _is_not_as_stated(checked: Checked) -> bool:
+    drifted = (snapshot.state in ("drifted", "missing", "unreadable") for snapshot in checked.snapshots)
+    return any(drifted) or not all(statement.holds for statement in checked.statements)
 
 
 def _states(run: Run) -> dict[str, int]:

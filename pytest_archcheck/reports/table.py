@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-_MIB = 2**20
 _LEAST = (
     "share",
     "type",
@@ -80,10 +79,16 @@ def totals(trace: Trace) -> Iterator[str]:
     """The numbers of the whole model, in lines."""
     params = trace.params
     yield f"parameters {params.total:,} (trainable {params.trainable:,}) · buffers {params.buffers:,}"
-    yield f"MACs {trace.macs:,} ({trace.status}) · depth (paper) {trace.depth('paper')}"
-    size, peak = trace.size / _MIB, trace.activations.peak / _MIB
-    yield f"size {size:.2f} MiB · activations at their peak about {peak:.2f} MiB"
-    yield f"output {' '.join(map(spec_text, trace.outputs))}"
+    at_least = "" if trace.status == "complete" else "≥ "
+    yield f"MACs {at_least}{trace.macs:,} ({trace.status}) · depth (paper) {trace.depth('paper')}"
+    size, peak = _bytes(trace.size), _bytes(trace.activations.peak)
+    yield f"size {size} · activations at their peak about {peak}"
+    yield f"output {', '.join(f'{spec.path} {spec_text(spec)}'.strip() for spec in trace.outputs)}"
+
+
+def _bytes(number: int) -> str:
+    unit, size = ("MiB", 2**20) if number >= 2**20 else ("KiB", 2**10)
+    return f"{number / size:.2f} {unit}"
 
 
 def _table(rows: Sequence[Row], columns: Sequence[str], setting: Setting) -> Table:

@@ -81,7 +81,7 @@ def test_a_run_has_one_line_in_the_header_and_a_section_at_the_end(pytester):
 
 @pytest.mark.parametrize(
     ("options", "brief"),
-    [(["-q"], ["architecture: 2 of 4 tests not as stated"]), (["-q", "-k", "resnet18"], [])],
+    [(["-q"], ["architecture: of 4 tests 2 not as stated"]), (["-q", "-k", "resnet18"], [])],
 )
 def test_quiet_is_a_line_and_only_where_something_is_wrong(pytester, options, brief):
     result = in_process(pytester, TESTS, *options)
@@ -251,6 +251,33 @@ def test_names_with_markup_are_text_in_the_summary(pytester, monkeypatch):
     assert not {"<img", "<script"} & set(re.findall(r"(?<!\\)<\w+", summary))
     assert r"\<img src=x\>\|\*a\*" in summary
     assert "<summary>test_it.py::test_odd[&lt;img src=x&gt;|*a*]</summary>" in summary
+
+
+def test_what_fails_for_another_reason_is_told_apart(pytester):
+    test = """
+@arch(Net, inputs=IMAGE)
+@arch_depth(2, convention="paper")
+def test_body():
+    assert 1 == 2
+"""
+    assert section(in_process(pytester, test))[0] == "1 test of architecture: 1 failed otherwise"
+
+
+def test_without_syrupy_the_fixture_is_missing_and_the_run_goes_on(pytester):
+    test = """
+@arch(Net, inputs=IMAGE)
+def test_snapshot(arch_trace, arch_snapshot):
+    assert arch_trace == arch_snapshot
+
+@arch(Net, inputs=IMAGE)
+@arch_depth(2, convention="paper")
+def test_depth():
+    pass
+"""
+    result = in_process(pytester, test)
+
+    result.assert_outcomes(passed=1, errors=1)
+    assert "fixture 'snapshot' not found" in text_of(result)
 
 
 @pytest.mark.parametrize("option", ["--arch-json", "--arch-report"])
