@@ -15,8 +15,8 @@ from pytest_archcheck.shared import SharedTraces
 if TYPE_CHECKING:
     from syrupy.assertion import SnapshotAssertion
 
-    from pytest_archcheck.marks import ModelUnderTest, Statements
     from pytest_archcheck.recording.counters import SecondCount
+    from pytest_archcheck.statements import ModelUnderTest, Statements
     from pytest_archcheck.traces import Trace
 
 STATEMENTS: pytest.StashKey[Statements] = pytest.StashKey()

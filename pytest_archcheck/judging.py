@@ -13,7 +13,7 @@ from pytest_archcheck.reports.run import Statement
 from pytest_archcheck.reports.violations import render_violations
 
 if TYPE_CHECKING:
-    from pytest_archcheck.marks import Statements
+    from pytest_archcheck.statements import Statements
     from pytest_archcheck.traces import Trace
 
 JUDGED: pytest.StashKey[list[Statement]] = pytest.StashKey()

@@ -1,4 +1,4 @@
-"""The marks as typed decorators, and what the marks of one test state.
+"""The marks as typed decorators; what those of one test state is in ``statements``.
 
 ``@arch_depth(18, convention="paper")`` is ``pytest.mark.arch_depth(18, convention="paper")``. Only those that take a
 model are more: written by hand, ``pytest.mark.arch_same_as(resnet18)`` would decorate, that is call, ``resnet18``; the
@@ -7,18 +7,13 @@ bare ones are ``pytest.mark.arch.with_args(resnet18, inputs=…)`` and ``pytest.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 import pytest
 
 from pytest_archcheck.costs.quantities import Stated
-from pytest_archcheck.errors import UsageError
-from pytest_archcheck.inputs import positional
-from pytest_archcheck.invariants import INVARIANTS, Invariant
 from pytest_archcheck.invariants.shapes import Dim, Shape
 
 
@@ -191,111 +186,3 @@ def arch_causal(*, dim: int = 1) -> pytest.MarkDecorator:
 def arch_deterministic() -> pytest.MarkDecorator:
     """The outputs do not depend on the random state."""
     return pytest.mark.arch_deterministic()
-
-
-@dataclass(frozen=True)
-class ModelUnderTest:
-    """What an ``arch`` mark states."""
-
-    model: Any
-    inputs: Any
-    kwargs: Mapping[str, Any] | None
-    train: bool
-
-
-@dataclass(frozen=True)
-class Statements:
-    """Everything that the marks of one test state."""
-
-    subject: ModelUnderTest | None
-    invariants: tuple[tuple[str, Invariant], ...]
-    """Each with its spelling, ``@arch_depth(18, convention='paper')``."""
-
-    def also(self, invariants: tuple[tuple[str, Invariant], ...]) -> Statements:
-        """The same with more invariants."""
-        return Statements(self.subject, (*self.invariants, *invariants))
-
-    def __bool__(self) -> bool:
-        return self.subject is not None or bool(self.invariants)
-
-
-def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
-    """The statements of a test, its class and its module.
-
-    Raises:
-        UsageError: a mark's arguments make no sense, or two marks contradict each other.
-    """
-    subject = _subject(node)
-    invariants: list[tuple[str, Invariant]] = []
-    claimed: dict[str, tuple[object, str]] = {}
-    for mark in reversed(list(node.iter_markers())):
-        if mark.name not in INVARIANTS:
-            continue
-        text = spelling(mark)
-        invariant = _invariant(mark, text)
-        for claim, value in invariant.claims().items():
-            first, where = claimed.setdefault(claim, (value, text))
-            if first != value:
-                raise UsageError(f"{where} and {text} contradict each other on the {claim}; keep one")
-        invariants.append((text, invariant))
-    return Statements(subject, tuple(invariants))
-
-
-def spelling(mark: pytest.Mark) -> str:
-    """A mark as it was written, long arguments cut; arguments left at ``None`` are not shown."""
-    parts = [_short(value) for value in mark.args if value is not None]
-    parts += [f"{key}={_short(value)}" for key, value in mark.kwargs.items() if value is not None]
-    return f"@{mark.name}({', '.join(parts)})"
-
-
-def _short(value: Any) -> str:
-    text = getattr(value, "__qualname__", None) or repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
-
-
-def _subject(node: Any) -> ModelUnderTest | None:
-    own = [mark for mark in getattr(node, "own_markers", ()) if mark.name == "arch"]
-    if len(own) > 1:
-        raise UsageError(
-            f"{spelling(own[0])} and {spelling(own[1])} contradict each other on the model; keep one"
-        )
-    mark = node.get_closest_marker("arch")
-    if mark is None:
-        return None
-    text = spelling(mark)
-    bound = _bind(arch, mark, text)
-    model, inputs = bound["model"], bound["inputs"]
-    if not callable(model):
-        raise UsageError(
-            f"{text}: {model!r} is {type(model).__name__}; give an nn.Module, or a function that builds one"
-        )
-    if not isinstance(bound["train"], bool):
-        raise UsageError(f"{text}: train is True or False, not {bound['train']!r}")
-    if bound["kwargs"] is not None and not isinstance(bound["kwargs"], Mapping):
-        raise UsageError(f"{text}: kwargs is a dict of the forward's keyword arguments")
-    try:
-        positional(inputs)
-    except UsageError as error:
-        raise UsageError(f"{text}: {error}") from None
-    return ModelUnderTest(model, inputs, bound["kwargs"], bound["train"])
-
-
-def _invariant(mark: pytest.Mark, text: str) -> Invariant:
-    cls = INVARIANTS[mark.name]
-    _bind(cls, mark, text)
-    try:
-        return cls(*mark.args, **mark.kwargs)
-    except UsageError as error:
-        raise UsageError(f"{text}: {error}") from None
-
-
-def _bind(target: Any, mark: pytest.Mark, text: str) -> dict[str, Any]:
-    signature = inspect.signature(target)
-    try:
-        bound = signature.bind(*mark.args, **mark.kwargs)
-    except TypeError as error:
-        plain = [p.replace(annotation=signature.empty) for p in signature.parameters.values()]
-        usage = str(signature.replace(parameters=plain, return_annotation=signature.empty))
-        raise UsageError(f"{text}: {error}; write @{mark.name}{usage}") from None
-    bound.apply_defaults()
-    return dict(bound.arguments)

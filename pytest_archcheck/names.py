@@ -1,9 +1,10 @@
-"""Many names as one: what reports show of layers that are alike."""
+"""Names in words: many that are alike as one, and those nearest to one that is not there."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 from itertools import groupby
 
 _NUMBER = re.compile(r"\d+")
@@ -24,6 +25,12 @@ def span(names: Iterable[str]) -> str:
     for at, column in enumerate(columns):
         parts += [f"{{{_runs(column)}}}" if at in varying else column[0], split[0][at + 1]]
     return "".join(parts)
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The end of a message: ``"; the nearest are conv1, conv2"``, empty where none is near."""
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"; the nearest are {', '.join(near)}" if near else ""
 
 
 def _runs(numbers: Sequence[str]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_archcheck.errors import UsageError
+from pytest_archcheck.files import write_whole
 from pytest_archcheck.graph.picture import Picture, picture
 from pytest_archcheck.reports.dot import dot
 from pytest_archcheck.reports.drawing import FORMS, draw
@@ -46,19 +45,8 @@ def write_picture(trace: Trace, drift: Drift | None, convention: str, path: str)
     """
     form = checked_form(path)
     drawn = _content(picture(trace, drift, convention), form)
-    target = Path(path)
     try:
-        handle, unfinished = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(drawn)
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(unfinished).chmod(0o666 & ~mask)
-            Path(unfinished).replace(target)
-        except BaseException:
-            Path(unfinished).unlink(missing_ok=True)
-            raise
+        write_whole(Path(path), drawn)
     except OSError as error:
         raise UsageError(f"-o {path}: {error.strerror or error}") from None
 

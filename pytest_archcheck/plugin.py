@@ -168,7 +168,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Say at collection what is wrong with a mark, on every xdist worker alike."""
     if not _has_marks(metafunc.definition):
         return
-    from pytest_archcheck.marks import statements_of
+    from pytest_archcheck.statements import statements_of
 
     try:
         statements_of(metafunc.definition)
@@ -180,7 +180,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """A test with a mark to judge needs a trace, whether it asks for the fixture or not."""
     if not isinstance(item, pytest.Function) or not (_has_marks(item) or _has_budgets(item)):
         return
-    from pytest_archcheck.marks import statements_of
+    from pytest_archcheck.statements import statements_of
 
     try:
         statements = statements_of(item)
@@ -206,7 +206,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytrace=False,
         )
     if STATEMENTS not in item.stash:
-        from pytest_archcheck.marks import statements_of
+        from pytest_archcheck.statements import statements_of
 
         try:
             statements_of(item)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from io import StringIO
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_archcheck.checked import STEP_SUMMARY
+from pytest_archcheck.files import write_whole
 from pytest_archcheck.reports.run import Checked, Run
 
 _FILES = {"arch_json": ".json", "arch_report": ".html"}
@@ -144,11 +144,7 @@ class RunReports:
         target = Path(path)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.chmod(name, 0o644)
-            os.replace(name, target)
+            write_whole(target, text.encode())
         except OSError as error:
             self._told.append(f"not written: {path}: {error.strerror}")
         else:

@@ -7,7 +7,6 @@ whole project (ini option ``arch_snapshot_dir``): ``<folder>/<test's folder>/<mo
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
@@ -24,6 +23,7 @@ from pytest_archcheck.drift.compare import Drift, diff
 from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.drift.severity import FAILING, Severity, severities_of
 from pytest_archcheck.errors import FormatError, UsageError
+from pytest_archcheck.files import write_whole
 from pytest_archcheck.reports.drift import explain, not_compared, verdict
 from pytest_archcheck.reports.run import Compared
 from pytest_archcheck.traces import Trace
@@ -114,15 +114,7 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
         """Write a file whole or not at all; sections of it that this release does not know stay."""
         target = Path(snapshot_collection.location)
         text = _with_sections_of(target, str(next(iter(snapshot_collection)).data))
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            os.chmod(name, 0o644)
-            os.replace(name, target)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        write_whole(target, text.encode())
 
 
 def _without_sections(text: str) -> str:

@@ -6,12 +6,12 @@ rooms ``costs``, ``graph`` and ``drift``, and never stored.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_archcheck.names import nearest
 from pytest_archcheck.records import Call, LayerCall, Module, Op, Output, Section, StateTensor, TensorSpec
 
 if TYPE_CHECKING:
@@ -68,14 +68,10 @@ class Trace:
         Raises:
             KeyError: no such call ran; the message names the nearest ones.
         """
-        try:
-            return self.by_id[name]
-        except KeyError:
-            near = difflib.get_close_matches(name, self.by_id, n=3, cutoff=0.5)
-            hint = f"; the nearest are {', '.join(near)}" if near else ""
-            raise KeyError(
-                f"no call {name!r} among the {len(self.calls)} calls of {self.model.type}{hint}"
-            ) from None
+        if name not in self.by_id:
+            among = f"the {len(self.calls)} calls of {self.model.type}"
+            raise KeyError(f"no call {name!r} among {among}{nearest(name, self.by_id)}")
+        return self.by_id[name]
 
     def __contains__(self, name: object) -> bool:
         return name in self.by_id
@@ -114,10 +110,9 @@ class Trace:
         return count(self, counter)
 
     def backward(self, *, input_grad: bool = False) -> MacCount:
-        """Multiply-accumulates of one backward from all outputs; ``macs`` plus this is a training step.
+        """Multiply-accumulates of one backward from all outputs, with ``input_grad`` also that of the model's inputs.
 
-        Args:
-            input_grad: whether the model's inputs need a gradient too.
+        ``macs`` plus this is a training step.
         """
         from pytest_archcheck.costs.backward import count_backward
 
@@ -171,9 +166,8 @@ class Trace:
     ) -> tuple[tuple[str, int], ...]:
         """The calls on the heaviest path from an input to the main output, in order, each with what it weighs.
 
-        Args:
-            weigh: what a call weighs, given the call and how many weighted layers it is; by default the latter.
-            through_gates: whether a path may run through what computes a gate.
+        ``weigh`` gives what a call weighs, from the call and how many weighted layers it is; by default the latter.
+        With ``through_gates`` a path may run through what computes a gate.
         """
         from pytest_archcheck.graph.depth import weigh_path
 
@@ -259,9 +253,7 @@ class Trace:
             KeyError: no such call ran.
         """
         call = self[name]
-        if isinstance(call, LayerCall) and call.sources:
-            return call.sources[0].name
-        return call.id
+        return call.sources[0].name if isinstance(call, LayerCall) and call.sources else call.id
 
     def same_as(self, reference: Trace) -> Match:
         """Whether two models have the same architecture up to names; see ``matching.compare``."""

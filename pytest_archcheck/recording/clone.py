@@ -38,7 +38,7 @@ from pytest_archcheck.recording.holders import (
 )
 from pytest_archcheck.recording.placements import Placement
 from pytest_archcheck.recording.tree import distinct_modules
-from pytest_archcheck.recording.twins import twin_of
+from pytest_archcheck.recording.twins import scripted_twin, twin_of
 
 _T = TypeVar("_T")
 _CONTAINER_TYPES = frozenset((dict, collections.OrderedDict, list, set))
@@ -108,10 +108,7 @@ class Cloner:
         if known is not None:
             return cast(nn.Module, known)
         if isinstance(module, torch.jit.ScriptModule):
-            scripted = copy.deepcopy(module)
-            for own, copied in zip(module.parameters(), scripted.parameters(), strict=True):
-                copied.requires_grad = own.requires_grad  # a copy under no_grad loses it
-            return self.remember(module, scripted.to(self.place.device))
+            return self.remember(module, scripted_twin(module, self.place))
         kept_in = kept_in_wrapper(type(module))
         if kept_in is not None:
             return self._unwrapped(module, kept_in)

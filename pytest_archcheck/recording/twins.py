@@ -6,6 +6,7 @@ copied. Without values (meta, fake) it has shape, strides and dtype and no memor
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -73,6 +74,14 @@ def _twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tenso
             made.__class__ = cls
         return made
     return twin.requires_grad_() if tensor.requires_grad else twin
+
+
+def scripted_twin(module: torch.jit.ScriptModule, place: Placement) -> torch.jit.ScriptModule:
+    """A scripted module as a whole: what is inside of it is out of reach."""
+    twin = copy.deepcopy(module)
+    for own, copied in zip(module.parameters(), twin.parameters(), strict=True):
+        copied.requires_grad = own.requires_grad  # a copy under no_grad loses it
+    return twin.to(place.device)
 
 
 def _stored_bytes(tensor: torch.Tensor) -> int | None:

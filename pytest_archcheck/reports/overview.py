@@ -8,6 +8,7 @@ from html import escape
 from urllib.parse import quote
 
 from pytest_archcheck.drift.severity import Severity
+from pytest_archcheck.reports.figures import at_least
 from pytest_archcheck.reports.run import Checked, Compared, Run, Statement
 
 _FAILED = ("failed", "error")
@@ -111,9 +112,10 @@ def _cell(label: str, html: str) -> str:
 
 
 def _macs(macs: int, status: str) -> str:
+    number = at_least(macs, status)
     if status == "complete":
-        return f"{macs:,}"
-    return f'{macs:,}<span class="partial">{escape(status)}</span>'
+        return number
+    return f'{number}<span class="partial">{escape(status)}</span>'
 
 
 def _seconds(test: Checked) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_archcheck.drift.severity import Severity
 from pytest_archcheck.graph.labels import cut
 from pytest_archcheck.graph.picture import Node, Picture
+from pytest_archcheck.reports.figures import at_least
 
 PATH = "#0067A5"
 SHORTCUT = "#D98200"
@@ -25,7 +26,7 @@ def headline(picture: Picture) -> str:
     parts = [
         f"depth {picture.depth} ({picture.convention})",
         f"{picture.params:,} parameters",
-        f"{picture.macs:,} MACs",
+        f"{at_least(picture.macs, picture.status)} MACs",
     ]
     return " · ".join(parts) + ("" if picture.status == "complete" else f" ({cut(picture.status, 80)})")
 

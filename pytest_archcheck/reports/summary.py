@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from pytest_archcheck.reports.figures import at_least
 from pytest_archcheck.reports.markdown import escaped, table
 from pytest_archcheck.reports.run import STATES, Checked, Run
 
@@ -115,7 +116,7 @@ def _row(run: Run, checked: Checked) -> tuple[str, ...]:
     states = ", ".join(_WORDS[snapshot.state] for snapshot in checked.snapshots)
     if trace is None:
         return checked.outcome, checked.test, checked.model, "", "", "", states
-    macs = f"{trace.macs:,}" if trace.status == "complete" else f"≥ {trace.macs:,} ({trace.status})"
+    macs = at_least(trace.macs, trace.status) + ("" if trace.status == "complete" else f" ({trace.status})")
     depth, params = str(trace.depth("paper")), f"{trace.params.total:,}"
     return checked.outcome, checked.test, trace.model.type, depth, params, macs, states
 

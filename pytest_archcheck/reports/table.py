@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_archcheck.drift.writer import spec_text
 from pytest_archcheck.reports import markdown as md
 from pytest_archcheck.reports.columns import COLUMNS, DEFAULT, Setting
+from pytest_archcheck.reports.figures import at_least
 from pytest_archcheck.reports.rows import Row, rows_of
 from pytest_archcheck.traces import Trace
 
@@ -79,8 +80,7 @@ def totals(trace: Trace) -> Iterator[str]:
     """The numbers of the whole model, in lines."""
     params = trace.params
     yield f"parameters {params.total:,} (trainable {params.trainable:,}) · buffers {params.buffers:,}"
-    at_least = "" if trace.status == "complete" else "≥ "
-    yield f"MACs {at_least}{trace.macs:,} ({trace.status}) · depth (paper) {trace.depth('paper')}"
+    yield f"MACs {at_least(trace.macs, trace.status)} ({trace.status}) · depth (paper) {trace.depth('paper')}"
     size, peak = _bytes(trace.size), _bytes(trace.activations.peak)
     yield f"size {size} · activations at their peak about {peak}"
     yield f"output {', '.join(f'{spec.path} {spec_text(spec)}'.strip() for spec in trace.outputs)}"
