@@ -104,6 +104,21 @@ def _parser() -> argparse.ArgumentParser:
     checkpoint.add_argument("--json", action="store_true", help="for programs")
     checkpoint.set_defaults(run=commands.checkpoint)
 
+    init = verbs.add_parser(
+        "init",
+        help="propose a test file for the project's models, with today's figures; nothing is overwritten",
+        description="Find the project's models, or take those that are named, and write a test file that states "
+        "their figures of today. No file is overwritten.",
+    )
+    init.add_argument(
+        "models", metavar="MODEL", nargs="*", help="module:callable; without any, all are searched for"
+    )
+    _add_input(init)
+    init.add_argument(
+        "-o", "--output", metavar="FILE", help="the file to write; by default test_architecture.py"
+    )
+    init.set_defaults(run=commands.init)
+
     about = verbs.add_parser(
         "help",
         help="the documentation: a page, or what is written about a mark, an option or a command",
@@ -118,13 +133,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _command(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what)
-    command.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="[NAME=]SHAPE[:DTYPE[:HIGH]]",
-        help="what the model is called with: 1x3x224x224, input_ids=1x128:int64:30522; once for each input",
-    )
+    _add_input(command)
     command.add_argument("--device", default="auto", help="auto (the default), meta, cpu, cuda, fake")
     command.add_argument("--train", action="store_true", help="record in training mode")
     form = command.add_mutually_exclusive_group()
@@ -140,3 +149,13 @@ def _command(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
     if name == "show":
         form.add_argument("--arch", dest="form", action="store_const", const="arch", help="the .arch text")
     return command
+
+
+def _add_input(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]SHAPE[:DTYPE[:HIGH]]",
+        help="what the model is called with: 1x3x224x224, input_ids=1x128:int64:30522; once for each input",
+    )

@@ -146,6 +146,15 @@ def checkpoint(options: argparse.Namespace) -> int:
     return 0 if match else DRIFTED
 
 
+def init(options: argparse.Namespace) -> int:
+    """Write a proposed test file, and print what was found."""
+    from pytest_archcheck.proposals.proposing import propose
+
+    for line in propose(options.models, options.input, options.output):
+        print(line, flush=True)
+    return 0
+
+
 def about(options: argparse.Namespace) -> int:
     """Print a page of the documentation, or the list of them."""
     from pytest_archcheck import pages
