@@ -24,12 +24,19 @@ def diff(options: argparse.Namespace) -> int:
     from pytest_archcheck.drift.reader import Known
     from pytest_archcheck.drift.severity import Severity, severities_of
     from pytest_archcheck.reports import drift as report
+    from pytest_archcheck.reports.markdown import escaped
 
     failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
     subjects = options.before, options.after
     if any(map(is_absent, subjects)):
-        print(f"{subjects[0]}: gone" if is_absent(subjects[1]) else f"{subjects[1]}: new")
-        return DRIFTED
+        only, state = (subjects[0], "gone") if is_absent(subjects[1]) else (subjects[1], "new")
+        if options.form == "json":
+            _print_json({"name": Path(only).stem.removeprefix("test_"), "drift": True, "state": state})
+        elif options.form == "markdown":
+            print(f"### {escaped(Path(only).stem.removeprefix('test_'))}: {state}")
+        else:
+            print(f"{only}: {state}")
+        return DRIFTED if failing else 0
     if all(map(is_file, subjects)):
         if options.input:
             raise UsageError(
