@@ -31,7 +31,7 @@ def diff(options: argparse.Namespace) -> int:
     if any(map(is_absent, subjects)):
         only, state = (subjects[0], "gone") if is_absent(subjects[1]) else (subjects[1], "new")
         if options.form == "json":
-            _print_json({"name": Path(only).stem.removeprefix("test_"), "drift": True, "state": state})
+            _print_json({"drift": True, "severity": None, "verdict": f"{only}: {state}", "changes": []})
         elif options.form == "markdown":
             print(f"### {escaped(Path(only).stem.removeprefix('test_'))}: {state}")
         else:
