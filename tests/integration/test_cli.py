@@ -339,8 +339,8 @@ def test_wrong_usage_is_status_2(files, arguments):
 
 
 def process(*arguments, **options):
-    """The installed command."""
-    command = [sys.executable, "-c", "import sys; from pytest_archcheck.cli import main; sys.exit(main())"]
+    """The command as a module, as where no script is installed."""
+    command = [sys.executable, "-m", "pytest_archcheck"]
     return subprocess.run(
         [*command, *arguments], capture_output=True, check=False, text=True, encoding="utf-8", **options
     )
@@ -384,7 +384,7 @@ def test_a_terminal_without_arrows_gets_the_rest(files):
 
 def test_a_reader_that_has_seen_enough_is_no_error(files):
     """``archcheck show … | head -1``."""
-    command = [sys.executable, "-c", "import sys; from pytest_archcheck.cli import main; sys.exit(main())"]
+    command = [sys.executable, "-m", "pytest_archcheck"]
     with subprocess.Popen(
         [*command, "show", "a.arch", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=files
     ) as running:
