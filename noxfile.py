@@ -85,7 +85,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-    workflows = [*glob.glob(".github/workflows/*.yml"), "examples/github/architecture.yml"]
+    workflows = [*glob.glob(".github/workflows/*.yml"), *glob.glob("examples/*/.github/workflows/*.yml")]
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--pedantic", *workflows)
 
