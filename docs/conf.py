@@ -35,7 +35,7 @@ html_show_copyright = False
 html_show_sourcelink = False
 html_copy_source = False
 
-_PAGES = {"../README.md": "index.md", "../LIMITATIONS.md": "limits.md"}
+_PAGES = {"../README.md": "index.md"}
 _ELSEWHERE = re.compile(r"\[([^]]+)\]\((\.\./(?:[\w./-]+\.md|pytest_archcheck/[\w./-]+))(#[\w-]+)?\)")
 _DOCS = Path(__file__).parent
 
