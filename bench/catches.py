@@ -182,11 +182,6 @@ def trained_on(net: Net) -> None:
             parameter.mul_(1.01)
 
 
-def compiled(net: Net) -> None:
-    """The module compiles itself; its keys stay."""
-    net.compile(backend="eager")
-
-
 Change = Callable[[nn.Module], None]
 CHANGES: dict[str, tuple[type[nn.Module], Change]] = {
     "stride moved to another convolution": (Net, stride_moved),
@@ -205,7 +200,6 @@ CHANGES: dict[str, tuple[type[nn.Module], Change]] = {
 HARMLESS: dict[str, tuple[type[nn.Module], Change]] = {
     "F.relu for nn.ReLU": (Net, functions_for_modules),
     "ReLU in place": (Net, in_place),
-    "compiled": (Net, compiled),
     "trained on": (Net, trained_on),
 }
 

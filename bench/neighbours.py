@@ -12,21 +12,16 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-import calflops
-import ptflops
-import thop
 import torch
 import torch.nn.functional as F
-import torchinfo
 import torchvision
-from fvcore.nn import FlopCountAnalysis
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -110,7 +105,10 @@ def published(name: str, size: int) -> Subject:
 
 def _built(name: str) -> Callable[[], nn.Module]:
     options: dict[str, dict[str, Any]] = {
-        "deeplabv3_resnet50": {"weights_backbone": None, "aux_loss": True},  # as the published weights need it
+        "deeplabv3_resnet50": {
+            "weights_backbone": None,
+            "aux_loss": True,
+        },  # as the published weights need it
         "inception_v3": {"init_weights": False},
     }
     return lambda: torchvision.models.get_model(name, weights=None, **options.get(name, {}))
@@ -161,17 +159,23 @@ def archcheck(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
 
 def by_torchinfo(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
     """``total_mult_adds``; keyword arguments are given as a dict of inputs."""
+    import torchinfo
+
     return int(torchinfo.summary(model, input_data=inputs or kwargs, verbose=0).total_mult_adds)
 
 
 def by_fvcore(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
     """``total()``, which it calls flops."""
+    from fvcore.nn import FlopCountAnalysis
+
     assert not kwargs
     return int(FlopCountAnalysis(model, inputs).total())
 
 
 def by_ptflops(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
     """Its default backend; several positional inputs it takes by name only."""
+    import ptflops
+
     total, _ = ptflops.get_model_complexity_info(
         model,
         tuple((*inputs, *kwargs.values())[0].shape[1:]),
@@ -184,12 +188,16 @@ def by_ptflops(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
 
 def by_thop(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
     """The first of what ``profile`` gives."""
+    import thop
+
     assert not kwargs
     return int(thop.profile(model, inputs, verbose=False)[0])
 
 
 def by_calflops(model: nn.Module, inputs: Inputs, kwargs: Keywords) -> int:
     """The second of what ``calculate_flops`` gives."""
+    import calflops
+
     found = calflops.calculate_flops(
         model,
         args=list(inputs),
@@ -223,7 +231,7 @@ BY_POSITION = ("fvcore", "thop")
 
 
 @contextlib.contextmanager
-def quiet() -> Any:
+def quiet() -> Iterator[None]:
     """What counters print, warn and log stays out of the tables."""
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")

@@ -79,7 +79,8 @@ def counts() -> str:
     subjects = neighbours.subjects()
     for name, subject in subjects.items():
         cells = {
-            tool: neighbours.deviation(neighbours.counted(tool, subject), subject) for tool in neighbours.COUNTERS
+            tool: neighbours.deviation(neighbours.counted(tool, subject), subject)
+            for tool in neighbours.COUNTERS
         }
         for tool, cell in cells.items():
             exact[tool] += cell == "="
@@ -159,16 +160,27 @@ def catches() -> str:
     changes, harmless = rows[: len(cases.CHANGES)], rows[len(cases.CHANGES) :]
     empty = [""] * len(tools)
     return table(
-        ["", *tools.values()], [*changes, sums[0], ["*no change of architecture:*", *empty], *harmless, sums[1]]
+        ["", *tools.values()],
+        [*changes, sums[0], ["*no change of architecture:*", *empty], *harmless, sums[1]],
     )
 
 
 def run(folder: str, which: str, state: str, *options: str) -> dict[str, set[str]]:
     """One run of the suite; for each tool the changes on which its test failed."""
     report = Path(folder, "report.xml")
-    command = [sys.executable, "-m", "pytest", "-q", "catches_suite.py", "-k", which, f"--junitxml={report}"]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "catches_suite.py", "-k", which]
     subprocess.run(
-        [*command, "-p", "no:randomly", "-p", "no:cacheprovider", "-W", "ignore", *options],
+        [
+            *command,
+            f"--junitxml={report}",
+            "-p",
+            "no:randomly",
+            "-p",
+            "no:cacheprovider",
+            "-W",
+            "ignore",
+            *options,
+        ],
         cwd=folder,
         env=os.environ | {"CATCHES": state, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
