@@ -1,7 +1,7 @@
 """Twelve changes of two small models, and what each kind of snapshot test holds of a model.
 
-``bench/catches_suite.py`` is a test module on it, which ``python docs/comparison.py`` runs: first to record, then on the same
-models, where every test has to pass, then on the changed ones, where a test that passes has missed the change.
+``bench/catches_suite.py`` is a test module on it, which ``python docs/comparison.py`` runs: first to record, then on
+the same models, where every test has to pass, then on the changed ones, where a test that passes has missed the change.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def torchview_graph(net: nn.Module, x: torch.Tensor) -> str:
 
 
 def export_program(net: nn.Module, x: torch.Tensor) -> str:
-    """torch's own text of what it exports."""
+    """Torch's own text of what it exports."""
     return str(torch.export.export(net, (x,)))
 
 

@@ -1,4 +1,4 @@
-"""Every kind of snapshot test on every change: ``CATCHES=after pytest catches_suite.py`` runs it on the changed models."""
+"""Every kind of snapshot test on every change; with ``CATCHES=after`` on the changed models."""
 
 from __future__ import annotations
 

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 import torchlens
-import torchvision
 import torchview
+import torchvision
 from neighbours import COUNTERS, quiet
 from torch import nn
 

@@ -1,7 +1,7 @@
 """The counters beside ours, asked as their documentation asks them, and what they are asked about.
 
-Each runs on cpu with the model in evaluation, gradients left on as torch has them. The truth of a subject is torchvision's
-metadata, which has three decimals of 10⁹, or worked out by hand: ``tests/costs/by_hand.py`` and below.
+Each runs on cpu with the model in evaluation, gradients left on as torch has them. The truth of a subject is
+torchvision's metadata, which has three decimals of 10⁹, or worked out by hand: ``tests/costs/by_hand.py`` and below.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Subject(NamedTuple):
     build: Callable[[], nn.Module]
     inputs: Inputs
     truth: int
-    kwargs: Keywords = {}
+    kwargs: Keywords | None = None
     decimals: int = 9
     """Of 10⁹: 9 is exact, 3 as torchvision publishes."""
 
@@ -246,7 +246,7 @@ def quiet() -> Iterator[None]:
 def counted(counter: str, subject: Subject) -> int | None:
     """What a counter says of a model of its own; ``None`` where it raises."""
     torch.manual_seed(0)
-    model, inputs, kwargs = subject.build().eval(), subject.inputs, dict(subject.kwargs)
+    model, inputs, kwargs = subject.build().eval(), subject.inputs, dict(subject.kwargs or {})
     if kwargs and counter in BY_POSITION:
         model, inputs, kwargs = Positional(model, tuple(kwargs)), tuple(kwargs.values()), {}
     with quiet():

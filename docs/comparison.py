@@ -1,7 +1,7 @@
 """Measure the tables of ``docs/comparison.md`` and write them between their markers: ``nox -s comparison``.
 
-``python docs/comparison.py [versions|names|counts|left|time|catches …]`` with the extra ``bench``; without a name all of them,
-a quarter of an hour. What is measured, and how, is in ``bench/neighbours.py``, ``leftovers.py``, ``record.py`` and
+``python docs/comparison.py [versions|names|counts|time|left|catches …]``, with the extra ``bench``; without a name all
+of them. What is measured, and how, is in ``bench/neighbours.py``, ``leftovers.py``, ``record.py`` and
 ``catches.py``.
 """
 
@@ -24,7 +24,7 @@ BENCH = ROOT / "bench"
 PAGE = Path(__file__).with_suffix(".md")
 sys.path.insert(0, str(BENCH))
 
-from measure import table, versions
+from measure import table, versions  # noqa: E402
 
 PACKAGES = (
     "torch",

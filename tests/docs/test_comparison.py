@@ -35,7 +35,7 @@ def test_what_the_page_says_is_published_is(name):
 def test_ours_is_the_truth(name):
     subject = SUBJECTS[name]
 
-    said = trace(subject.build, subject.inputs, kwargs=subject.kwargs or None)
+    said = trace(subject.build, subject.inputs, kwargs=subject.kwargs)
 
     assert said.status == "complete"
     assert deviation(said.macs, subject) == COUNTS[name]["archcheck"] == "="
