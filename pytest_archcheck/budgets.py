@@ -61,7 +61,8 @@ def _budget(line: str) -> Invariant:
     if match is None or number is None:
         raise UsageError(
             f"arch_budgets: {line!r} is no budget; write one like 'macs <= 5G', 'params of head <= 10M' or "
-            f"'size <= 400 MiB' (of {', '.join(_NUMBERS)})"
+            f"'size <= 400 MiB' (of {', '.join(_NUMBERS)})",
+            see="arch_budgets",
         )
     at_most = match["relation"] in ("<=", "≤")
     try:
@@ -70,7 +71,7 @@ def _budget(line: str) -> Invariant:
             return _ModuleBudget(number(stated), match["pattern"])
         return number(at_most=match["limit"]) if at_most else number(at_least=match["limit"])
     except UsageError as error:
-        raise UsageError(f"arch_budgets: {line!r}: {error}") from None
+        raise UsageError(f"arch_budgets: {line!r}: {error}", see="arch_budgets") from None
 
 
 def that_apply(

@@ -79,7 +79,10 @@ def _orphans(root: Path, shared: str) -> list[str]:
     if not shared:
         return []
     folder = root / shared
-    modules = ((path, root / path.parent.relative_to(folder)) for path in folder.rglob("*.arch"))
+    owned = (
+        path for path in folder.rglob("*.arch") if path.parent != folder
+    )  # in it lie those of given models
+    modules = ((path, root / path.parent.relative_to(folder)) for path in owned)
     return [
         str(path.relative_to(root))
         for path, module in modules

@@ -7,21 +7,16 @@ error, which is told in one line.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from pytest_archcheck import __version__
-from pytest_archcheck.collector import collector_off
-from pytest_archcheck.errors import ArchcheckError, UsageError
-from pytest_archcheck.subjects import is_absent, is_file, load, read_file, state_of
+from pytest_archcheck import __version__, commands
+from pytest_archcheck.errors import ArchcheckError, told
 
-DRIFTED, FAILED, INTERRUPTED = 1, 2, 130
+FAILED, INTERRUPTED = 2, 130
 _SUBJECT = "module:callable, path/file.py:callable, or an .arch file"
 
 
@@ -35,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return status
     except ArchcheckError as error:
-        print(f"archcheck: error: {error}", file=sys.stderr)
+        print(f"archcheck: error: {told(error)}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
@@ -50,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="archcheck", description="Architecture of PyTorch models.")
     parser.add_argument("--version", action="version", version=f"archcheck {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    verbs = parser.add_subparsers(required=True, metavar="COMMAND")
 
     diff = _command(
-        commands, "diff", "what changed from one architecture to another; exit status 1 if anything did"
+        verbs, "diff", "what changed from one architecture to another; exit status 1 if anything did"
     )
     diff.add_argument("before", metavar="BEFORE", help=_SUBJECT)
     diff.add_argument("after", metavar="AFTER", help=_SUBJECT)
@@ -63,9 +58,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SEVERITIES",
         help="exit with 1 for these only: breaking, behaviour, training, cost, cosmetic, with commas, or none",
     )
-    diff.set_defaults(run=_diff)
+    diff.set_defaults(run=commands.diff)
 
-    show = _command(commands, "show", "the layers of a model, with shapes, parameters and MACs")
+    show = _command(verbs, "show", "the layers of a model, with shapes, parameters and MACs")
     show.add_argument("model", metavar="MODEL", help=_SUBJECT)
     show.add_argument("--full", action="store_true", help="every call in a row of its own")
     show.add_argument(
@@ -80,25 +75,23 @@ def _parser() -> argparse.ArgumentParser:
         default="full",
         help="how to write them: [1,64,112,112], 64×112×112, 64@112*112, [64, 112, 112]",
     )
-    show.set_defaults(run=_show)
+    show.set_defaults(run=commands.show)
 
-    explain = _command(commands, "explain", "how deep a model is under a convention, and what was counted")
+    explain = _command(verbs, "explain", "how deep a model is under a convention, and what was counted")
     explain.add_argument("model", metavar="MODEL", help=_SUBJECT)
     explain.add_argument(
         "--convention", default="paper", help="paper (the default), longest-path, weighted, …"
     )
-    explain.set_defaults(run=_explain)
+    explain.set_defaults(run=commands.explain)
 
-    graph = _command(
-        commands, "graph", "a picture of a model: its stages, blocks, shortcuts and longest path"
-    )
+    graph = _command(verbs, "graph", "a picture of a model: its stages, blocks, shortcuts and longest path")
     graph.add_argument("model", metavar="MODEL", help=_SUBJECT)
     graph.add_argument("-o", "--output", metavar="FILE", help="a .svg, .png, .pdf, .dot or .mmd file")
     graph.add_argument("--against", metavar="BEFORE", help="mark what changed from this model or .arch file")
     graph.add_argument("--convention", default="paper", help="whose path to mark: paper (the default), …")
-    graph.set_defaults(run=_graph)
+    graph.set_defaults(run=commands.graph)
 
-    checkpoint = commands.add_parser(
+    checkpoint = verbs.add_parser(
         "checkpoint",
         help="whether a model takes the tensors of a checkpoint, by name and shape; exit status 1 if not",
         description="Whether a model takes the tensors of a checkpoint, of which only the header is read.",
@@ -109,19 +102,38 @@ def _parser() -> argparse.ArgumentParser:
     )
     checkpoint.add_argument("--full", action="store_true", help="cut no list")
     checkpoint.add_argument("--json", action="store_true", help="for programs")
-    checkpoint.set_defaults(run=_checkpoint)
+    checkpoint.set_defaults(run=commands.checkpoint)
+
+    init = verbs.add_parser(
+        "init",
+        help="propose a test file for the project's models, with today's figures; nothing is overwritten",
+        description="Find the project's models, or take those that are named, and write a test file that states "
+        "their figures of today. No file is overwritten.",
+    )
+    init.add_argument(
+        "models", metavar="MODEL", nargs="*", help="module:callable; without any, all are searched for"
+    )
+    _add_input(init)
+    init.add_argument(
+        "-o", "--output", metavar="FILE", help="the file to write; by default test_architecture.py"
+    )
+    init.set_defaults(run=commands.init)
+
+    about = verbs.add_parser(
+        "help",
+        help="the documentation: a page, or what is written about a mark, an option or a command",
+        description="A page of the documentation, or what it says of a mark, an option or a command.",
+    )
+    about.add_argument(
+        "topic", metavar="TOPIC", nargs="?", help="as in tutorial, arch_depth, --arch-device, diff"
+    )
+    about.set_defaults(run=commands.about)
     return parser
 
 
-def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=what, description=what)
-    command.add_argument(
-        "--input",
-        action="append",
-        default=[],
-        metavar="[NAME=]SHAPE[:DTYPE[:HIGH]]",
-        help="what the model is called with: 1x3x224x224, input_ids=1x128:int64:30522; once for each input",
-    )
+def _command(verbs: Any, name: str, what: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = verbs.add_parser(name, help=what, description=what)
+    _add_input(command)
     command.add_argument("--device", default="auto", help="auto (the default), meta, cpu, cuda, fake")
     command.add_argument("--train", action="store_true", help="record in training mode")
     form = command.add_mutually_exclusive_group()
@@ -139,123 +151,11 @@ def _command(commands: Any, name: str, what: str) -> argparse.ArgumentParser:
     return command
 
 
-@collector_off()
-def _diff(options: argparse.Namespace) -> int:
-    from pytest_archcheck.drift.compare import diff
-    from pytest_archcheck.drift.reader import Known
-    from pytest_archcheck.drift.severity import Severity, severities_of
-    from pytest_archcheck.reports import drift as report
-
-    failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
-    subjects = options.before, options.after
-    if any(map(is_absent, subjects)):
-        print(f"{subjects[0]}: gone" if is_absent(subjects[1]) else f"{subjects[1]}: new")
-        return DRIFTED
-    if all(map(is_file, subjects)):
-        if options.input:
-            raise UsageError("--input goes with a model to be recorded, and both are recorded ones")
-        known = Known()
-        before, after = (read_file(path, known) for path in subjects)
-    else:
-        before, after = (
-            load(
-                subject, () if is_file(subject) else options.input, device=options.device, train=options.train
-            )
-            for subject in subjects
-        )
-    drift = diff(before, after)
-    stems = {Path(subject).stem if is_file(subject) else "" for subject in subjects}
-    name = stems.pop().removeprefix("test_") if len(stems) == 1 else ""
-    if options.form == "json":
-        _print_json(report.as_data(drift, name))
-    elif options.form == "markdown":
-        print(report.markdown(drift, name))
-    else:
-        print(report.explain(drift, name, full=options.full, hint=" (all with --full)"))
-    return DRIFTED if drift.fails(failing) else 0
-
-
-def _show(options: argparse.Namespace) -> int:
-    from pytest_archcheck.reports.columns import chosen
-    from pytest_archcheck.reports.layers import as_data
-    from pytest_archcheck.reports.table import markdown, print_table
-
-    columns = chosen(options.columns)
-    trace = load(options.model, options.input, device=options.device, train=options.train)
-    if options.form == "json":
-        _print_json(as_data(trace))
-    elif options.form == "markdown":
-        print(markdown(trace, columns=columns, shapes=options.shapes, full=options.full))
-    elif options.form == "arch":
-        sys.stdout.write(trace.to_text())
-    else:
-        from rich.console import Console
-
-        # piped, a row is a line, however long
-        console = Console(
-            width=None if sys.stdout.isatty() else 10_000, highlight=False, markup=False, emoji=False
-        )
-        print_table(trace, console, columns=columns, shapes=options.shapes, full=options.full)
-    return 0
-
-
-def _explain(options: argparse.Namespace) -> int:
-    from pytest_archcheck.reports import depth as report
-
-    trace = load(options.model, options.input, device=options.device, train=options.train)
-    explanation = trace.explain_depth(options.convention)
-    if options.form == "json":
-        _print_json(report.as_data(explanation))
-    elif options.form == "markdown":
-        print(report.markdown(explanation))
-    else:
-        print(report.render_depth(explanation))
-    return 0
-
-
-def _graph(options: argparse.Namespace) -> int:
-    from pytest_archcheck import pictures
-    from pytest_archcheck.drift.compare import diff
-
-    if options.output is not None:
-        pictures.checked_form(options.output)
-        if options.form is not None:
-            raise UsageError("--mermaid goes without -o; a file's name says what to write, as in -o net.mmd")
-    subjects = [options.model, *([options.against] if options.against else [])]
-    if options.input and all(map(is_file, subjects)):
-        raise UsageError(
-            "--input goes with a model to be recorded, and all that is named is recorded already"
-        )
-    traces = [
-        load(subject, () if is_file(subject) else options.input, device=options.device, train=options.train)
-        for subject in subjects
-    ]
-    drift = diff(traces[1], traces[0]) if options.against else None
-    if options.output is None:
-        sys.stdout.write(pictures.text_of(traces[0], drift, options.convention, options.form or "dot"))
-    else:
-        pictures.write_picture(traces[0], drift, options.convention, options.output)
-    return 0
-
-
-def _checkpoint(options: argparse.Namespace) -> int:
-    from pytest_archcheck.checkpoints.headers import read_header
-    from pytest_archcheck.checkpoints.keys import compare
-
-    match = compare(state_of(options.model), read_header(options.file))
-    if options.json:
-        _print_json(asdict(match))
-    else:
-        print(
-            "\n".join(
-                [
-                    f"{options.file}: {match.verdict}",
-                    *(f"  {line}" for line in match.lines(full=options.full)),
-                ]
-            )
-        )
-    return 0 if match else DRIFTED
-
-
-def _print_json(data: Any) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False))
+def _add_input(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]SHAPE[:DTYPE[:HIGH]]",
+        help="what the model is called with: 1x3x224x224, input_ids=1x128:int64:30522; once for each input",
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_archcheck.behaviour import Probes
-from pytest_archcheck.errors import ArchcheckError
+from pytest_archcheck.errors import ArchcheckError, told
 from pytest_archcheck.shared import SharedTraces
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def arch_model(request: pytest.FixtureRequest) -> Any:
     try:
         return build(subject.model)
     except ArchcheckError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(told(error), pytrace=False) from None
 
 
 @pytest.fixture
@@ -98,7 +98,7 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
     try:
         trace = record(model)
     except ArchcheckError as error:
-        raise pytest.fail.Exception(f"{request.node.nodeid}: {error}", pytrace=False) from None
+        raise pytest.fail.Exception(f"{request.node.nodeid}: {told(error)}", pytrace=False) from None
     if shared.seconds is not None:
         request.node.stash[SECONDS] = shared.seconds
     return trace
@@ -109,7 +109,7 @@ def arch_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -
     """Syrupy's snapshot fixture for traces: ``assert arch_trace == arch_snapshot``."""
     from pytest_archcheck.snapshots import extension_for
 
-    return snapshot.use_extension(extension_for(request.config))
+    return snapshot.use_extension(extension_for(request.node))
 
 
 def _subject(request: pytest.FixtureRequest) -> ModelUnderTest | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from pytest_archcheck.errors import ArchcheckError
+from pytest_archcheck.errors import ArchcheckError, told
 from pytest_archcheck.fixtures import COUNTER, PROBES, RECORDER
 from pytest_archcheck.invariants import Context, Violation
 from pytest_archcheck.reports.run import Statement
@@ -35,7 +35,7 @@ def judge(item: pytest.Function, statements: Statements) -> str:
             found = list(invariant.check(trace, context))
         except ArchcheckError as error:
             judged.append(Statement(text, 1, "the model", "to be judged", str(error)))
-            return f"{item.nodeid}: {text}: {error}"
+            return f"{item.nodeid}: {text}: {told(error)}"
         judged.append(_outcome(text, found))
         violations += [(text, violation) for violation in found]
     if not violations:

@@ -30,7 +30,7 @@ def span(names: Iterable[str]) -> str:
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a message: ``"; the nearest are conv1, conv2"``, empty where none is near."""
     near = get_close_matches(name, names, n=3, cutoff=0.5)
-    return f"; the nearest are {', '.join(near)}" if near else ""
+    return f"; the nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}" if near else ""
 
 
 def _runs(numbers: Sequence[str]) -> str:

@@ -28,7 +28,7 @@ def checked_form(path: str) -> str:
     form = Path(path).suffix.lower().removeprefix(".")
     if form not in _TEXTS and form not in FORMS:
         known = ", ".join(f".{known}" for known in (*FORMS, *_TEXTS))
-        raise UsageError(f"-o {path}: the name says what to write, and ends in one of {known}")
+        raise UsageError(f"-o {path}: the name says what to write, and ends in one of {known}", see="graph")
     return form
 
 
@@ -48,7 +48,7 @@ def write_picture(trace: Trace, drift: Drift | None, convention: str, path: str)
     try:
         write_whole(Path(path), drawn)
     except OSError as error:
-        raise UsageError(f"-o {path}: {error.strerror or error}") from None
+        raise UsageError(f"-o {path}: {error.strerror or error}", see="graph") from None
 
 
 def _content(found: Picture, form: str) -> bytes:

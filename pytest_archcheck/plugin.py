@@ -16,7 +16,7 @@ import pytest
 
 from pytest_archcheck.checked import CheckedTests
 from pytest_archcheck.cleanup import CleanupGuard
-from pytest_archcheck.errors import UsageError
+from pytest_archcheck.errors import UsageError, told
 from pytest_archcheck.fixtures import (
     STATEMENTS,
     arch_inputs,
@@ -89,6 +89,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="",
     )
     group.addoption(
+        "--arch-model",
+        metavar="MODEL",
+        action="append",
+        default=[],
+        help="check this model without a test file: module:callable, as in torchvision.models:resnet18, or "
+        "path/file.py:callable; alone where no file or folder is typed; may be given again",
+    )
+    group.addoption(
+        "--arch-input",
+        metavar="[NAME=]SHAPE[:DTYPE[:HIGH]]",
+        action="append",
+        default=[],
+        help="what the models of --arch-model are called with: 1x3x224x224, input_ids=1x128:int64:30522; once for "
+        "each input",
+    )
+    group.addoption(
         "--arch-summary", action="store_true", help="print the table of every model that was checked"
     )
     group.addoption(
@@ -115,6 +131,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     for marker in _MARKERS:
         config.addinivalue_line("markers", marker)
+    _give_models(config)
     config.pluginmanager.register(CleanupGuard(), "archcheck-cleanup")
     config.pluginmanager.register(SnapshotReports(), "archcheck-snapshots")
     config.pluginmanager.register(CheckedTests(config), "archcheck-checked")
@@ -123,6 +140,15 @@ def pytest_configure(config: pytest.Config) -> None:
     _check_policy(config)
     if sys.stdout.isatty():
         _show_progress(config)
+
+
+def _give_models(config: pytest.Config) -> None:
+    if config.getoption("arch_model"):
+        from pytest_archcheck.given import GivenModels
+
+        config.pluginmanager.register(GivenModels(config), "archcheck-given")
+    elif config.getoption("arch_input"):
+        raise pytest.UsageError("--arch-input goes with --arch-model, and no model is given")
 
 
 def _show_progress(config: pytest.Config) -> None:
@@ -147,7 +173,7 @@ def _budgets(config: pytest.Config) -> tuple[tuple[str, Invariant], ...]:
     try:
         return budgets_of(lines)
     except UsageError as error:
-        raise pytest.UsageError(str(error)) from None
+        raise pytest.UsageError(told(error)) from None
 
 
 def _check_policy(config: pytest.Config) -> None:
@@ -158,7 +184,7 @@ def _check_policy(config: pytest.Config) -> None:
         try:
             failing_in(config)
         except UsageError as error:
-            raise pytest.UsageError(f"arch_fail_on: {error}") from None
+            raise pytest.UsageError(f"arch_fail_on: {told(error)}") from None
 
 
 # -- marks -----------------------------------------------------------------------------------------
@@ -173,7 +199,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     try:
         statements_of(metafunc.definition)
     except UsageError as error:
-        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {error}") from None
+        raise pytest.Collector.CollectError(f"{metafunc.definition.nodeid}: {told(error)}") from None
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -211,7 +237,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         try:
             statements_of(item)
         except UsageError as error:
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+            raise pytest.fail.Exception(told(error), pytrace=False) from None
 
 
 def _has_marks(node: pytest.Item) -> bool:

@@ -19,13 +19,15 @@ class Registry(Generic[F]):
         kind: what they are, as in ``"convention"``, for error texts.
         group: the entry-point group by which an installed package brings its own.
         example: how one is added, for error texts.
+        see: the page about them, see ``errors``.
         docstring_for: what the first line of their docstrings is for; empty where they need none.
     """
 
-    def __init__(self, kind: str, group: str, example: str, docstring_for: str = "") -> None:
+    def __init__(self, kind: str, group: str, example: str, see: str, docstring_for: str = "") -> None:
         self._kind = kind
         self._group = group
         self._example = example
+        self._see = see
         self._docstring_for = docstring_for
         self._functions: dict[str, F] = {}
 
@@ -39,17 +41,20 @@ class Registry(Generic[F]):
         self.check_name(name)
         assert isinstance(name, str)
         if not callable(function):
-            raise UsageError(f"the {self._kind} {name!r} is a function, not {function!r}")
+            raise UsageError(f"the {self._kind} {name!r} is a function, not {function!r}", see=self._see)
         if self._docstring_for and not first_line(function):
             raise UsageError(
-                f"the {self._kind} {name!r} needs a docstring; its first line is {self._docstring_for}"
+                f"the {self._kind} {name!r} needs a docstring; its first line is {self._docstring_for}",
+                see=self._see,
             )
         known = self._functions.setdefault(name, function)
         if (home(known), _file(known)) != (home(function), _file(function)):
             both = (known, function)
             alike = home(known) == home(function)
             taken, wanted = (f"{home(f)} ({_file(f)})" if alike else home(f) for f in both)
-            raise UsageError(f"the {self._kind} {name!r} is {taken} already; give {wanted} another name")
+            raise UsageError(
+                f"the {self._kind} {name!r} is {taken} already; give {wanted} another name", see=self._see
+            )
         self._functions[name] = function
 
     def check_name(self, name: object) -> None:
@@ -60,7 +65,10 @@ class Registry(Generic[F]):
         """
         if not isinstance(name, str) or not name:
             shown = getattr(name, "__qualname__", repr(name))
-            raise UsageError(f"a {self._kind} is registered by a name, as in {self._example}, not {shown}")
+            raise UsageError(
+                f"a {self._kind} is registered by a name, as in {self._example}, not {shown}",
+                see=self._see,
+            )
 
     def get(self, name: str) -> F | None:
         """The function of a name; one of an installed package is loaded when it is first asked for.
@@ -88,7 +96,8 @@ class Registry(Generic[F]):
         where = f"{last[0].f_code.co_filename}:{last[1]}"
         return UsageError(
             f"the {self._kind} {name!r} ({home(self._functions[name])}) failed: "
-            f"{type(error).__name__}: {error} ({where})"
+            f"{type(error).__name__}: {error} ({where})",
+            see=self._see,
         )
 
     def _entries(self) -> tuple[EntryPoint, ...]:
@@ -104,7 +113,8 @@ class Registry(Generic[F]):
         except Exception as error:
             raise UsageError(
                 f"the {self._kind} {entry.name!r} ({entry.value}) cannot be loaded: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {error}",
+                see=self._see,
             ) from error
         return loaded
 

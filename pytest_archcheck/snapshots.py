@@ -22,8 +22,9 @@ from syrupy.location import PyTestLocation
 from pytest_archcheck.drift.compare import Drift, diff
 from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.drift.severity import FAILING, Severity, severities_of
-from pytest_archcheck.errors import FormatError, UsageError
+from pytest_archcheck.errors import FormatError, UsageError, more
 from pytest_archcheck.files import write_whole
+from pytest_archcheck.given import given_model, snapshot_path
 from pytest_archcheck.reports.drift import explain, not_compared, verdict
 from pytest_archcheck.reports.run import Compared
 from pytest_archcheck.traces import Trace
@@ -52,7 +53,8 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
         if not isinstance(data, Trace):
             raise UsageError(
                 f"arch_snapshot compares a Trace and was given {type(data).__name__}; "
-                "write assert arch_trace == arch_snapshot"
+                "write assert arch_trace == arch_snapshot",
+                see="snapshots",
             )
         return data.to_text()
 
@@ -145,14 +147,37 @@ def drift_between(before: str, after: str) -> Drift:
     return diff(read(before, known), read(after, known))
 
 
-def extension_for(config: pytest.Config) -> type[ArchSnapshotExtension]:
-    """The extension, set up for a project: syrupy builds it without arguments."""
+class GivenSnapshotExtension(ArchSnapshotExtension):
+    """For models of the command line, which no test module owns: one file each, in the project's folder."""
+
+    @classmethod
+    def get_location(cls, *, test_location: PyTestLocation, index: Any) -> str:
+        """The one file of the model."""
+        given = given_model(test_location.item)
+        assert given is not None
+        return str(snapshot_path(given.config, given.name))
+
+    @classmethod
+    def matches_test_location(cls, *, test_location: PyTestLocation, snapshot_location: str) -> bool:
+        """Whether it is that file."""
+        return cls.get_location(test_location=test_location, index=0) == snapshot_location
+
+    def discover_snapshots(
+        self, *, test_location: PyTestLocation, ignore_extensions: list[str] | None = None
+    ) -> SnapshotCollections:
+        """None: those of models that are not given this time are not unused."""
+        return SnapshotCollections()
+
+
+def extension_for(item: pytest.Item) -> type[ArchSnapshotExtension]:
+    """The extension, set up for a test's project: syrupy builds it without arguments."""
+    config = item.config
     folder = str(config.getini("arch_snapshot_dir"))
     ArchSnapshotExtension.project = config.rootpath
     ArchSnapshotExtension.folder = config.rootpath / folder if folder else None
     ArchSnapshotExtension.failing = failing_in(config)
     ArchSnapshotExtension.exact = bool(config.getoption("update_snapshots", False))
-    return ArchSnapshotExtension
+    return GivenSnapshotExtension if given_model(item) else ArchSnapshotExtension
 
 
 def failing_in(config: pytest.Config) -> frozenset[Severity]:
@@ -176,14 +201,14 @@ def explain_mismatch(before: str | None, after: str, name: str, *, full: bool = 
     ``before`` is ``None`` where there is no snapshot; ``name`` is the snapshot's; ``full`` cuts no list.
     """
     if before is None:
-        return f"{name}: no snapshot is recorded yet\ndo: look the model over, then {UPDATE}"
+        return f"{name}: no snapshot is recorded yet\ndo: look the model over, then {UPDATE}\n{more('snapshots')}"
     try:
         drift = drift_between(before, after)
     except FormatError as error:
         problem = f"{name}: the snapshot cannot be read: {error}"
-        return f"{problem}\ndo: restore the file, or record it anew: {UPDATE}"
+        return f"{problem}\ndo: restore the file, or record it anew: {UPDATE}\n{more('snapshots')}"
     text = explain(drift, name, full=full, hint=" (all with -vv)")
-    return f"{text}\ndo: mend the model, or accept the drift: {UPDATE}"
+    return f"{text}\ndo: mend the model, or accept the drift: {UPDATE}\n{more('drift')}"
 
 
 def compared(name: str, before: str | None, after: str, *, passed: bool, written: bool) -> Compared:
@@ -224,7 +249,7 @@ def keep_snapshots(item: pytest.Function, *, passed: bool = False, skipped: bool
     session: Any = item.config._syrupy  # type: ignore[attr-defined]
     assertion = SnapshotAssertion(
         session=session,
-        extension_class=extension_for(item.config),
+        extension_class=extension_for(item),
         test_location=location,
         update_snapshots=False,
     )

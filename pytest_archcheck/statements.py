@@ -58,7 +58,9 @@ def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
         for claim, value in invariant.claims().items():
             first, where = claimed.setdefault(claim, (value, text))
             if first != value:
-                raise UsageError(f"{where} and {text} contradict each other on the {claim}; keep one")
+                raise UsageError(
+                    f"{where} and {text} contradict each other on the {claim}; keep one", see="arch"
+                )
         invariants.append((text, invariant))
     return Statements(subject, tuple(invariants))
 
@@ -79,7 +81,8 @@ def _subject(node: Any) -> ModelUnderTest | None:
     own = [mark for mark in getattr(node, "own_markers", ()) if mark.name == "arch"]
     if len(own) > 1:
         raise UsageError(
-            f"{spelling(own[0])} and {spelling(own[1])} contradict each other on the model; keep one"
+            f"{spelling(own[0])} and {spelling(own[1])} contradict each other on the model; keep one",
+            see="arch",
         )
     mark = node.get_closest_marker("arch")
     if mark is None:
@@ -89,16 +92,17 @@ def _subject(node: Any) -> ModelUnderTest | None:
     model, inputs = bound["model"], bound["inputs"]
     if not callable(model):
         raise UsageError(
-            f"{text}: {model!r} is {type(model).__name__}; give an nn.Module, or a function that builds one"
+            f"{text}: {model!r} is {type(model).__name__}; give an nn.Module, or a function that builds one",
+            see="arch",
         )
     if not isinstance(bound["train"], bool):
-        raise UsageError(f"{text}: train is True or False, not {bound['train']!r}")
+        raise UsageError(f"{text}: train is True or False, not {bound['train']!r}", see="arch")
     if bound["kwargs"] is not None and not isinstance(bound["kwargs"], Mapping):
-        raise UsageError(f"{text}: kwargs is a dict of the forward's keyword arguments")
+        raise UsageError(f"{text}: kwargs is a dict of the forward's keyword arguments", see="arch")
     try:
         positional(inputs)
     except UsageError as error:
-        raise UsageError(f"{text}: {error}") from None
+        raise UsageError(f"{text}: {error}", see=error.see) from None
     return ModelUnderTest(model, inputs, bound["kwargs"], bound["train"])
 
 
@@ -108,7 +112,7 @@ def _invariant(mark: pytest.Mark, text: str) -> Invariant:
     try:
         return cls(*mark.args, **mark.kwargs)
     except UsageError as error:
-        raise UsageError(f"{text}: {error}") from None
+        raise UsageError(f"{text}: {error}", see=mark.name) from None
 
 
 def _bind(target: Any, mark: pytest.Mark, text: str) -> dict[str, Any]:
@@ -118,6 +122,6 @@ def _bind(target: Any, mark: pytest.Mark, text: str) -> dict[str, Any]:
     except TypeError as error:
         plain = [p.replace(annotation=signature.empty) for p in signature.parameters.values()]
         usage = str(signature.replace(parameters=plain, return_annotation=signature.empty))
-        raise UsageError(f"{text}: {error}; write @{mark.name}{usage}") from None
+        raise UsageError(f"{text}: {error}; write @{mark.name}{usage}", see=mark.name) from None
     bound.apply_defaults()
     return dict(bound.arguments)

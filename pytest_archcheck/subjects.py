@@ -15,6 +15,7 @@ from typing import Any
 from pytest_archcheck.drift.reader import Known, read
 from pytest_archcheck.errors import FormatError, UsageError
 from pytest_archcheck.inputs import Spec, spec
+from pytest_archcheck.names import nearest
 from pytest_archcheck.records import StateTensor
 from pytest_archcheck.traces import Trace
 
@@ -46,11 +47,13 @@ def read_file(path: str, known: Known | None = None) -> Trace:
     try:
         return read(Path(path).read_text("utf-8"), known)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
+        raise UsageError(f"{path}: {error.strerror or error}", see="commands") from None
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: byte {error.start} is not UTF-8; is it an .arch file?") from None
+        raise UsageError(
+            f"{path}: byte {error.start} is not UTF-8; is it an .arch file?", see="commands"
+        ) from None
     except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
+        raise FormatError(f"{path}: {error}", see=error.see) from None
 
 
 def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bool = False) -> Trace:
@@ -63,23 +66,26 @@ def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bo
     """
     if is_file(subject):
         if inputs:
-            raise UsageError(f"--input goes with a model to be recorded, and {subject} is a recorded one")
+            raise UsageError(
+                f"--input goes with a model to be recorded, and {subject} is a recorded one", see="commands"
+            )
         return read_file(subject)
-    subject = subject.replace("::", ":")
-    _check_form(subject)
+    subject = check_form(subject)
     arguments, kwargs = parse_inputs(inputs)
     if not inputs:
-        raise UsageError(f"{subject} has to be called with something; say with what: --input 1x3x224x224")
+        raise UsageError(
+            f"{subject} has to be called with something; say with what: --input 1x3x224x224", see="commands"
+        )
     # what the model prints is not what was asked for
     with _import_path(subject), redirect_stdout(sys.stderr):
         try:
-            model = _named(subject)
+            model = named(subject)
             from pytest_archcheck.recording import trace
 
             return trace(model, arguments, kwargs=kwargs, device=device, train=train)
         except SystemExit as error:
             raise UsageError(
-                f"{subject}: sys.exit({error.code!r}) was called while it was imported or run"
+                f"{subject}: sys.exit({error.code!r}) was called while it was imported or run", see="commands"
             ) from None
 
 
@@ -93,16 +99,15 @@ def state_of(subject: str) -> tuple[StateTensor, ...]:
     """
     if is_file(subject):
         return read_file(subject).state
-    subject = subject.replace("::", ":")
-    _check_form(subject)
+    subject = check_form(subject)
     with _import_path(subject), redirect_stdout(sys.stderr):
-        model = _named(subject)
+        model = named(subject)
         from pytest_archcheck.recording.build import saved_state
 
         return saved_state(model)
 
 
-def parse_inputs(texts: Sequence[str]) -> tuple[tuple[Spec, ...], dict[str, Spec]]:
+def parse_inputs(texts: Sequence[str], option: str = "--input") -> tuple[tuple[Spec, ...], dict[str, Spec]]:
     """Positional and keyword inputs from ``1x3x224x224`` and ``input_ids=1x128:int64:30522``.
 
     Raises:
@@ -114,15 +119,16 @@ def parse_inputs(texts: Sequence[str]) -> tuple[tuple[Spec, ...], dict[str, Spec
         match = _INPUT.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"--input {text}: expected a shape like 1x3x224x224, with a dtype 1x128:int64, with numbers below "
-                "a limit 1x128:int64:30522, and by name input_ids=1x128:int64"
+                f"{option} {text}: expected a shape like 1x3x224x224, with a dtype 1x128:int64, with numbers below "
+                "a limit 1x128:int64:30522, and by name input_ids=1x128:int64",
+                see="inputs",
             )
         high = None if match["high"] is None else int(match["high"])
         value = spec(*map(int, match["shape"].split("x")), dtype=match["dtype"], high=high)
         if match["name"] is None:
             positional.append(value)
         elif match["name"] in named:
-            raise UsageError(f"--input {text}: {match['name']} is given twice")
+            raise UsageError(f"{option} {text}: {match['name']} is given twice", see="inputs")
         else:
             named[match["name"]] = value
     return tuple(positional), named
@@ -147,17 +153,28 @@ def _import_path(subject: str) -> Iterator[None]:
                 del sys.modules[name]
 
 
-def _check_form(subject: str) -> None:
+def check_form(subject: str) -> str:
+    """The subject as we write it, ``module:callable``.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    subject = subject.replace("::", ":")
     source, colon, path = subject.rpartition(":")
     if not (colon and source and path):
         dotted, _, last = subject.rpartition(".")
         is_path = "/" in subject or last.lower() in ("py", "arch") or colon
         hint = f"; did you mean {dotted}:{last}?" if dotted and not is_path else ""
-        raise UsageError(f"{subject!r} is no model: write {_FORMS}{hint}")
+        raise UsageError(f"{subject!r} is no model: write {_FORMS}{hint}", see="commands")
+    return subject
 
 
-def _named(subject: str) -> Any:
-    """The model, or what builds it."""
+def named(subject: str) -> Any:
+    """The model, or what builds it.
+
+    Raises:
+        UsageError: it cannot be imported, or is not there.
+    """
     source, _, path = subject.rpartition(":")
     try:
         found: Any = _import_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
@@ -165,11 +182,12 @@ def _named(subject: str) -> Any:
         dotted = source.removesuffix(".py").replace("/", ".")
         hint = f"; write it as {dotted}:{path}" if "relative import" in str(error) else ""
         raise UsageError(
-            f"{subject}: {source} cannot be imported: {type(error).__name__}: {error}{hint}"
+            f"{subject}: {source} cannot be imported: {type(error).__name__}: {error}{hint}", see="commands"
         ) from error
     for name in path.split("."):
         if not hasattr(found, name):
-            raise UsageError(f"{subject}: {source} has no {path}")
+            near = nearest(name, [other for other in dir(found) if not other.startswith("_")])
+            raise UsageError(f"{subject}: {source} has no {path}{near}", see="commands")
         found = getattr(found, name)
     return found
 

@@ -23,7 +23,8 @@ def count(trace: Trace, counter: str) -> MacCount:
     known_counter(counter)
     if counter in RUNNING:
         raise UsageError(
-            f"{counter} runs the model itself; call pytest_archcheck.count(model, inputs, counter={counter!r})"
+            f"{counter} runs the model itself; call pytest_archcheck.count(model, inputs, counter={counter!r})",
+            see="costs",
         )
     return _FROM_TRACE[counter](trace)
 
@@ -39,7 +40,7 @@ def known_counter(name: object) -> str:
         return name
     near = get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"unknown counter {name!r}: {hint}the counters are {', '.join(names)}")
+    raise UsageError(f"unknown counter {name!r}: {hint}the counters are {', '.join(names)}", see="costs")
 
 
 def _count_flops(trace: Trace) -> MacCount:

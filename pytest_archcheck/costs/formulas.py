@@ -18,7 +18,7 @@ _KNOWN = {*FUNCTIONS, *LAYERS, *MOVES, *ARITHMETIC, *MOVING_LAYERS, *OTHER_LAYER
 Formula: TypeAlias = Callable[[Call], int]
 
 _REGISTRY: Registry[Formula] = Registry(
-    "MAC formula", "pytest_archcheck.formulas", "@mac_formula('mylib.fused_attention')"
+    "MAC formula", "pytest_archcheck.formulas", "@mac_formula('mylib.fused_attention')", "costs"
 )
 
 
@@ -44,7 +44,8 @@ def mac_formula(name: str) -> Callable[[Formula], Formula]:
     if name in _KNOWN or (name.startswith("torch.") and name.rpartition(".")[2] in _KNOWN):
         raise UsageError(
             f"{name} is counted already, or is no MAC by convention, and one name has one meaning; "
-            "give the formula to the layer that calls it"
+            "give the formula to the layer that calls it",
+            see="costs",
         )
 
     def register(formula: Formula) -> Formula:
@@ -70,6 +71,7 @@ def own_formula(call: Call) -> int | None:
         raise _REGISTRY.failed(name, error) from error
     if not isinstance(macs, Integral | float) or macs < 0 or int(macs) != macs:
         raise UsageError(
-            f"the MAC formula {name!r} ({home(formula)}) gave {macs!r} for {call.id}; it gives a whole number of MACs"
+            f"the MAC formula {name!r} ({home(formula)}) gave {macs!r} for {call.id}; it gives a whole number of MACs",
+            see="costs",
         )
     return int(macs)

@@ -59,19 +59,21 @@ def quantity(
         UsageError: it is no number, negative, or its unit is unknown; or both tolerances are given.
     """
     if isinstance(stated, bool) or not isinstance(stated, int | float | str):
-        raise UsageError(f'{stated!r} is no number; write 11_689_512, or "11.7M"')
+        raise UsageError(f'{stated!r} is no number; write 11_689_512, or "11.7M"', see="marks")
     if rel is not None and (isinstance(rel, bool) or not (isinstance(rel, int | float) and 0 <= rel < 1)):
-        raise UsageError(f"rel={rel!r} is no share between 0 and 1; write 0.005 for 0.5 %")
+        raise UsageError(f"rel={rel!r} is no share between 0 and 1; write 0.005 for 0.5 %", see="marks")
     if rel is not None and within is not None:
-        raise UsageError(f"rel={rel!r} and abs={within!r}: give one tolerance")
+        raise UsageError(f"rel={rel!r} and abs={within!r}: give one tolerance", see="marks")
     relation, tolerance = "=", Fraction(0)
     if isinstance(stated, str):
         relation, value, tolerance = _parse(stated, unit)
     else:
         if (isinstance(stated, float) and not math.isfinite(stated)) or stated < 0:
-            raise UsageError(f"{stated!r} is no count; it must be finite and not negative")
+            raise UsageError(f"{stated!r} is no count; it must be finite and not negative", see="marks")
         if isinstance(stated, float) and rel is None and within is None and unit == 1:
-            raise UsageError(f'{stated!r} is no exact count; write an integer, "1.81G", or add rel=')
+            raise UsageError(
+                f'{stated!r} is no exact count; write an integer, "1.81G", or add rel=', see="marks"
+            )
         value = Fraction(stated) * unit
     if relation != "=":
         return Quantity(value, Fraction(0), _shown(stated, unit), relation)
@@ -94,7 +96,7 @@ def limit(stated: Stated, relation: str, *, unit: int = 1) -> Quantity:
         stated = int(stated)
     found = quantity(stated, unit=unit)
     if found.relation != "=":
-        raise UsageError(f"{stated!r} says {found.relation} itself; give the number alone")
+        raise UsageError(f"{stated!r} says {found.relation} itself; give the number alone", see="marks")
     return Quantity(found.value, Fraction(0), found.text, relation)
 
 
@@ -107,7 +109,7 @@ def _parse(text: str, bare: int) -> tuple[str, Fraction, Fraction]:
             '"44.7 MiB", "512 KiB" or "≤ 100 MiB"' if bare > 1 else '"1.81G", "11.7M", "7B" or "≤ 3.6G"'
         )
         powers = "KiB, MiB, GiB are powers of 1024" if bare > 1 else "K, M, G, T are powers of 1000, B is G"
-        raise UsageError(f"{text!r} is no number; write one like {examples} ({powers})")
+        raise UsageError(f"{text!r} is no number; write one like {examples} ({powers})", see="marks")
     digits = match["digits"].replace("_", "").replace(",", "")
     decimals = match["decimals"] or ""
     last = Fraction(unit, 10 ** len(decimals))

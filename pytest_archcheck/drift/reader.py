@@ -54,7 +54,7 @@ def read(text: str, known: Known | None = None) -> Trace:
         FormatError: the text is not valid; the message names the line and what was expected.
     """
     if not text.strip():
-        raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'")
+        raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'", see="format")
     text = text.removeprefix("\ufeff")
     reader = _Reader(known or Known())
     line = ""
@@ -65,7 +65,7 @@ def read(text: str, known: Known | None = None) -> Trace:
         return reader.trace()
     except Problem as problem:
         shown = f": {line.rstrip()[:120]!r}" if not reader.whole else ""
-        raise FormatError(f"line {reader.number}: {problem}{shown}") from None
+        raise FormatError(f"line {reader.number}: {problem}{shown}", see="format") from None
 
 
 class _Reader:

@@ -73,10 +73,13 @@ def severities_of(text: str) -> frozenset[Severity]:
     for word in words:
         if word not in names:
             raise UsageError(
-                f"{word!r} is no severity; choose from {', '.join(reversed(names))}, several with commas, or none"
+                f"{word!r} is no severity; choose from {', '.join(reversed(names))}, several with commas, or none",
+                see="drift",
             )
     if not words:
-        raise UsageError(f"no severity is named; choose from {', '.join(reversed(names))}, or none")
+        raise UsageError(
+            f"no severity is named; choose from {', '.join(reversed(names))}, or none", see="drift"
+        )
     return frozenset(names[word] for word in words)
 
 

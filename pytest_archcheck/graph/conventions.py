@@ -26,6 +26,7 @@ _REGISTRY: Registry[Rule] = Registry(
     "convention",
     "pytest_archcheck.conventions",
     "@convention('with-pooling')",
+    "conventions",
     docstring_for="the rule that reports show",
 )
 
@@ -97,7 +98,9 @@ def known_convention(name: object) -> str:
     names = convention_names()
     near = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"unknown depth convention {name!r}: {hint}the conventions are {', '.join(names)}")
+    raise UsageError(
+        f"unknown depth convention {name!r}: {hint}the conventions are {', '.join(names)}", see="conventions"
+    )
 
 
 def convention_names() -> list[str]:
@@ -126,7 +129,8 @@ def _checked(item: object, name: str, count: Rule) -> tuple[str, int]:
             return layer, weight
     raise UsageError(
         f"the convention {name!r} ({home(count)}) gave {item!r}; "
-        "it gives names of layers, or pairs of a name and a whole number"
+        "it gives names of layers, or pairs of a name and a whole number",
+        see="conventions",
     )
 
 

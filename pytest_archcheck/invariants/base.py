@@ -52,7 +52,8 @@ class Context:
         if self.recorder is None:
             raise UsageError(
                 "the test brings its own arch_trace, so a reference cannot be called with the same inputs; "
-                "give the trace of the reference instead of the model"
+                "give the trace of the reference instead of the model",
+                see="arch_same_as",
             )
         return self.recorder(model)
 
@@ -66,7 +67,8 @@ class Context:
         if self.counter is None:
             raise UsageError(
                 f"the test brings its own arch_trace, so {counter} has no model to run; "
-                "define arch_model and arch_inputs instead"
+                "define arch_model and arch_inputs instead",
+                see="arch_macs",
             )
         return self.counter(counter)
 
@@ -79,7 +81,8 @@ class Context:
         if self.probes is None:
             raise UsageError(
                 f"the test brings its own arch_trace, so {mark} has no model to run; "
-                "define arch_model and arch_inputs instead"
+                "define arch_model and arch_inputs instead",
+                see=mark,
             )
         return self.probes
 

@@ -170,5 +170,5 @@ def _is_norm(found: Dependence, trace: Trace) -> bool:
 
 def _axis(dim: object) -> int:
     if type(dim) is not int:
-        raise UsageError(f"dim is the number of an axis, not {dim!r}")
+        raise UsageError(f"dim is the number of an axis, not {dim!r}", see="behaviour")
     return dim

@@ -28,9 +28,9 @@ class Dtype:
 
     def __init__(self, dtype: str, *, autocast: bool = False, allow: Sequence[str] = ()) -> None:
         if not isinstance(dtype, str):
-            raise UsageError(f'a dtype is its name, as in "bfloat16", not {dtype!r}')
+            raise UsageError(f'a dtype is its name, as in "bfloat16", not {dtype!r}', see="behaviour")
         if not isinstance(autocast, bool):
-            raise UsageError(f"autocast is True or False, not {autocast!r}")
+            raise UsageError(f"autocast is True or False, not {autocast!r}", see="behaviour")
         self.dtype, self.autocast, self.allow = dtype, autocast, checked_patterns(allow)
 
     def claims(self) -> Mapping[str, object]:
@@ -118,7 +118,9 @@ class Exportable:
     def __init__(self, *, export: bool = True, compile: bool = True) -> None:
         self.tried = [name for name, wanted in (("export", export), ("compile", compile)) if wanted is True]
         if not self.tried or not all(isinstance(wanted, bool) for wanted in (export, compile)):
-            raise UsageError(f"export={export!r}, compile={compile!r}: at least one of them is True")
+            raise UsageError(
+                f"export={export!r}, compile={compile!r}: at least one of them is True", see="behaviour"
+            )
 
     def claims(self) -> Mapping[str, object]:
         """Nothing that another mark could contradict."""

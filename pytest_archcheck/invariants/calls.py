@@ -32,17 +32,25 @@ class ShapesFor:
         self.inputs, self.output = checked_shape(_parsed(inputs)), _parsed_output(output)
         names = [dim for dim in self.inputs if isinstance(dim, str)]
         if ... in self.inputs:
-            raise UsageError(f"{inputs!r}: the shape of an input is whole; write every dimension")
+            raise UsageError(
+                f"{inputs!r}: the shape of an input is whole; write every dimension", see="arch_shapes_for"
+            )
         for name in names:
             if name not in sizes:
-                raise UsageError(f"{name} in {inputs!r} has no sizes; write {name}=(…)")
+                raise UsageError(
+                    f"{name} in {inputs!r} has no sizes; write {name}=(…)", see="arch_shapes_for"
+                )
         for name, size in sizes.items():
             if name not in names:
-                raise UsageError(f"{name}={size!r}: the input {inputs!r} has no {name}")
+                raise UsageError(
+                    f"{name}={size!r}: the input {inputs!r} has no {name}", see="arch_shapes_for"
+                )
         for term in self.output:
             unknown = term.names - set(names) if isinstance(term, Term) else ()
             if unknown:
-                raise UsageError(f"{term} in {output!r}: the input {inputs!r} has no {min(unknown)}")
+                raise UsageError(
+                    f"{term} in {output!r}: the input {inputs!r} has no {min(unknown)}", see="arch_shapes_for"
+                )
         self.sizes = {name: _sizes(name, sizes[name]) for name in dict.fromkeys(names)}
         for bound in self._combinations():
             self._output_for(bound)
@@ -84,7 +92,7 @@ _ADVICE = "mend the model, or state the sizes that it takes"
 
 def _parsed(text: object) -> tuple[Dim, ...]:
     if not isinstance(text, str) or not text.split():
-        raise UsageError(f'a shape is text like "B 3 H W", not {text!r}')
+        raise UsageError(f'a shape is text like "B 3 H W", not {text!r}', see="arch_shapes_for")
     words = text.replace(",", " ").split()
     return tuple(... if w == "..." else int(w) if w.isdigit() else w for w in words)
 
@@ -100,7 +108,9 @@ def _parsed_output(text: object) -> tuple[Dim | Term, ...]:
 def _sizes(name: str, sizes: object) -> tuple[int, ...]:
     found = (sizes,) if type(sizes) is int else sizes
     if not isinstance(found, tuple | list) or not found or not all(type(s) is int and s > 0 for s in found):
-        raise UsageError(f"{name}={sizes!r}: give a size or several, as in {name}=(1, 3)")
+        raise UsageError(
+            f"{name}={sizes!r}: give a size or several, as in {name}=(1, 3)", see="arch_shapes_for"
+        )
     return tuple(found)
 
 
@@ -120,7 +130,8 @@ def _dtype_of(inputs: object) -> tuple[object, ...] | None:
     dtype = getattr(only, "dtype", None)
     if dtype is None:
         raise UsageError(
-            "arch_shapes_for is for models with one positional input, a tensor; this one has others"
+            "arch_shapes_for is for models with one positional input, a tensor; this one has others",
+            see="arch_shapes_for",
         )
     name = str(dtype).removeprefix("torch.")
     return (name, None, None) if name.startswith(("float", "bfloat")) else (name, 0, int(only.max()) + 1)  # type: ignore[union-attr]

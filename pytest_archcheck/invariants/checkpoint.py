@@ -41,7 +41,8 @@ class Checkpoint:
         else:
             raise UsageError(
                 "give the path of a checkpoint, a dict of names and shapes, or a list of names, "
-                f"not {type(reference).__name__}"
+                f"not {type(reference).__name__}",
+                see="arch_checkpoint",
             )
 
     def claims(self) -> Mapping[str, object]:

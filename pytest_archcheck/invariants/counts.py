@@ -70,9 +70,11 @@ class Macs(Number):
         if self.counter is not None:
             known_counter(self.counter)
         if self.counter == "flops":
-            raise UsageError('counter="flops" counts 2 × MACs; state it by arch_flops')
+            raise UsageError('counter="flops" counts 2 × MACs; state it by arch_flops', see="marks")
         if self.counter in RUNNING and isinstance(self.total, Mapping):
-            raise UsageError(f'counter="{self.counter}" tells a total only; state modules without it')
+            raise UsageError(
+                f'counter="{self.counter}" tells a total only; state modules without it', see="marks"
+            )
         super().__post_init__()
 
     @property
@@ -154,7 +156,8 @@ class ActivationPeak(_Bytes):
         if isinstance(self.total, Mapping):
             raise UsageError(
                 "a peak is the whole model's; give a number, at_most=… or at_least=…; "
-                "bytes by layer are in trace.activations.per_call"
+                "bytes by layer are in trace.activations.per_call",
+                see="marks",
             )
         super().__post_init__()
 

@@ -24,7 +24,9 @@ class Depth:
 
     def __post_init__(self) -> None:
         if type(self.n) is not int or self.n < 0:
-            raise UsageError(f"a depth is a whole number of layers, as in 18, not {self.n!r}")
+            raise UsageError(
+                f"a depth is a whole number of layers, as in 18, not {self.n!r}", see="arch_depth"
+            )
         known_convention(self.convention)
 
     def claims(self) -> Mapping[str, object]:

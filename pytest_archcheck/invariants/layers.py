@@ -22,13 +22,17 @@ class Layers:
 
     def __init__(self, counts: Mapping[str, int] | None = None, /, **named: int) -> None:
         if counts is not None and not isinstance(counts, Mapping):
-            raise UsageError(f"give classes and numbers, as in Conv2d=20, not {counts!r}")
+            raise UsageError(f"give classes and numbers, as in Conv2d=20, not {counts!r}", see="arch_layers")
         self.counts: dict[str, int] = {**(counts or {}), **named}
         if not self.counts:
-            raise UsageError("nothing is stated; write classes and numbers, as in Conv2d=20")
+            raise UsageError(
+                "nothing is stated; write classes and numbers, as in Conv2d=20", see="arch_layers"
+            )
         for name, number in self.counts.items():
             if type(number) is not int or number < 0:
-                raise UsageError(f"{name}={number!r}: a number of layers is a whole number")
+                raise UsageError(
+                    f"{name}={number!r}: a number of layers is a whole number", see="arch_layers"
+                )
 
     def claims(self) -> Mapping[str, object]:
         """The number for each class by itself."""

@@ -48,14 +48,16 @@ class Number:
         if isinstance(self.total, Mapping):
             self._check_patterns(self.total)
         if not self.claims():
-            raise UsageError("nothing is stated; give a total, at_most=… or at_least=…")
+            raise UsageError("nothing is stated; give a total, at_most=… or at_least=…", see="marks")
         wanted = self._wanted()
         if (self.rel, self.abs) != (None, None) and all(w.relation != "=" for _, _, w in wanted):
-            raise UsageError("a tolerance belongs to a total; a limit has none")
+            raise UsageError("a tolerance belongs to a total; a limit has none", see="marks")
         limits = {(pattern, w.relation): w.value for pattern, _, w in wanted}
         for pattern, relation in limits:
             if relation == "≥" and limits.get((pattern, "≤"), limits[pattern, "≥"]) < limits[pattern, "≥"]:
-                raise UsageError(f"no number is at most {self.at_most} and at least {self.at_least}")
+                raise UsageError(
+                    f"no number is at most {self.at_most} and at least {self.at_least}", see="marks"
+                )
 
     @property
     def subject(self) -> str:
@@ -82,7 +84,7 @@ class Number:
             side = {"=": "", "≤": "limit of ", "≥": "least of "}[wanted.relation]
             claim = f"{side}{subject}{f' of {pattern}' if pattern else ''}"
             if claim in claims:
-                raise UsageError(f"{stated!r}: the {claim} is stated already; keep one")
+                raise UsageError(f"{stated!r}: the {claim} is stated already; keep one", see="marks")
             claims[claim] = wanted.value, wanted.tolerance
         return claims
 
@@ -124,10 +126,11 @@ class Number:
         for pattern in total:
             if not isinstance(pattern, str) or not pattern:
                 raise UsageError(
-                    f'{pattern!r} is no name of a module; write a dict like {{"backbone": "≤ 3.6G"}}'
+                    f'{pattern!r} is no name of a module; write a dict like {{"backbone": "≤ 3.6G"}}',
+                    see="marks",
                 )
         if not total:
-            raise UsageError('the dict is empty; write one like {"backbone": "≤ 3.6G"}')
+            raise UsageError('the dict is empty; write one like {"backbone": "≤ 3.6G"}', see="marks")
 
     def _incomplete(self, measured: Measured, module: str, told: set[str]) -> Iterator[Violation]:
         reason = measured.incomplete.get(module)

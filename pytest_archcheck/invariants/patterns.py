@@ -29,7 +29,7 @@ def checked_patterns(allow: object) -> tuple[str, ...]:
         or not isinstance(allow, Sequence)
         or not all(isinstance(p, str) and p for p in allow)
     ):
-        raise UsageError(f'allow is a tuple of name patterns, as in ("aux.**",), not {allow!r}')
+        raise UsageError(f'allow is a tuple of name patterns, as in ("aux.**",), not {allow!r}', see="marks")
     return tuple(allow)
 
 

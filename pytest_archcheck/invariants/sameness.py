@@ -25,7 +25,8 @@ class SameAs:
         if not (callable(reference) or isinstance(reference, Trace | str | Path)):
             raise UsageError(
                 f"a reference is a model, a function that builds one, a Trace or the path of an .arch file, "
-                f"not {reference!r}"
+                f"not {reference!r}",
+                see="arch_same_as",
             )
         self.reference = reference
 
@@ -56,11 +57,13 @@ class SameAs:
             try:
                 return Trace.from_text(path.read_text("utf-8"))
             except OSError as error:
-                raise UsageError(f"the reference {path} cannot be read: {error}") from None
+                raise UsageError(
+                    f"the reference {path} cannot be read: {error}", see="arch_same_as"
+                ) from None
         try:
             return context.record(self.reference)
         except ArchcheckError as error:
-            raise type(error)(f"the reference {_name(self.reference)}: {error}") from error
+            raise type(error)(f"the reference {_name(self.reference)}: {error}", see=error.see) from error
 
 
 def _name(reference: Any) -> str:

@@ -67,7 +67,8 @@ class Shapes:
         if not isinstance(shapes, Mapping) or not shapes:
             raise UsageError(
                 'give a dict of name patterns and shapes, as in {"layer2.*": ("B", 128, 28, 28)}, '
-                f"not {shapes!r}"
+                f"not {shapes!r}",
+                see="arch_shapes",
             )
         self.shapes = {str(name): checked_shape(shape) for name, shape in shapes.items()}
 
@@ -119,17 +120,18 @@ def checked_shape(shape: object) -> Shape:
     if isinstance(shape, list):
         shape = tuple(shape)
     if not isinstance(shape, tuple):
-        raise UsageError(f'a shape is a tuple, as in ("B", 128, 28, 28), not {shape!r}')
+        raise UsageError(f'a shape is a tuple, as in ("B", 128, 28, 28), not {shape!r}', see="arch_shapes")
     for dim in shape:
         is_size = type(dim) is int and dim >= 0
         is_name = isinstance(dim, str) and dim.isidentifier()
         if not (is_size or is_name or dim is ...):
             raise UsageError(
                 f"{dim!r} in {shape!r} is no dimension: write an integer, a name like "
-                '"B" that is the same number wherever it stands, or ...'
+                '"B" that is the same number wherever it stands, or ...',
+                see="arch_shapes",
             )
     if shape.count(...) > 1:
-        raise UsageError(f"{shape!r}: ... can stand once in a shape")
+        raise UsageError(f"{shape!r}: ... can stand once in a shape", see="arch_shapes")
     return shape
 
 

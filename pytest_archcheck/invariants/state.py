@@ -28,7 +28,8 @@ class Frozen:
         for pattern in patterns:
             if not isinstance(pattern, str) or not pattern:
                 raise UsageError(
-                    f'a pattern is text that names parameters, as in "backbone.**", not {pattern!r}'
+                    f'a pattern is text that names parameters, as in "backbone.**", not {pattern!r}',
+                    see="marks",
                 )
         self.patterns = patterns
 
@@ -79,7 +80,8 @@ class Tied:
     def __init__(self, *names: str) -> None:
         if len(names) < 2 or not all(isinstance(name, str) and name for name in names):
             raise UsageError(
-                f'give the names of two or more tensors, as in "lm_head.weight", "embed.weight", not {names!r}'
+                f'give the names of two or more tensors, as in "lm_head.weight", "embed.weight", not {names!r}',
+                see="marks",
             )
         self.names = names
 
@@ -136,7 +138,8 @@ class NoUnused:
         if opaque is not None:
             raise UsageError(
                 f"where the tensors of {opaque.removeprefix('opaque:')} come from was not recorded, so the data flow "
-                "does not tell what is unused; arch_gradients runs a backward instead"
+                "does not tell what is unused; arch_gradients runs a backward instead",
+                see="marks",
             )
         names = [tensor.name for tensor in trace.state if tensor.trainable]
         allowed: set[str] = set()

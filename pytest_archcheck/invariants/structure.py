@@ -25,7 +25,9 @@ class Stages:
     def __post_init__(self) -> None:
         is_row = isinstance(self.pattern, tuple | list)
         if not is_row or not all(type(number) is int and number > 0 for number in self.pattern):
-            raise UsageError(f"stages are numbers of blocks, as in (3, 4, 6, 3), not {self.pattern!r}")
+            raise UsageError(
+                f"stages are numbers of blocks, as in (3, 4, 6, 3), not {self.pattern!r}", see="marks"
+            )
 
     def claims(self) -> Mapping[str, object]:
         """The pattern."""
@@ -75,10 +77,12 @@ class Shortcuts:
         stated = dict(zip(KINDS, (identity, projection, padding, resampled), strict=True))
         self.counts = {kind: number for kind, number in stated.items() if number is not None}
         if not self.counts:
-            raise UsageError("nothing is stated; write kinds and numbers, as in identity=12, projection=4")
+            raise UsageError(
+                "nothing is stated; write kinds and numbers, as in identity=12, projection=4", see="marks"
+            )
         for kind, number in self.counts.items():
             if type(number) is not int or number < 0:
-                raise UsageError(f"{kind}={number!r}: a number of shortcuts is a whole number")
+                raise UsageError(f"{kind}={number!r}: a number of shortcuts is a whole number", see="marks")
 
     def claims(self) -> Mapping[str, object]:
         """The number of each kind by itself."""
@@ -133,10 +137,11 @@ class ReceptiveFieldSize:
             kinds = (int,) if name == "size" else (int, float)  # an enlarged map has a stride below 1
             if not (numbers and all(type(n) in kinds and n > 0 for n in numbers)):  # type: ignore[operator]
                 raise UsageError(
-                    f"{name} is a number of input positions, as in 427 or (427, 427), not {value!r}"
+                    f"{name} is a number of input positions, as in 427 or (427, 427), not {value!r}",
+                    see="marks",
                 )
         if self.at is not None and not isinstance(self.at, str):
-            raise UsageError(f"at is the name of a layer, not {self.at!r}")
+            raise UsageError(f"at is the name of a layer, not {self.at!r}", see="marks")
 
     def claims(self) -> Mapping[str, object]:
         """Size and stride, for each layer by itself."""

@@ -38,7 +38,8 @@ class Term:
         }
         if not _is_term(self._tree):
             raise UsageError(
-                f"{text!r} is no dimension; write a number, a name, or a term like H/32, ceil(H/32), H//2 or 2*L-1"
+                f"{text!r} is no dimension; write a number, a name, or a term like H/32, ceil(H/32), H//2 or 2*L-1",
+                see="arch_shapes_for",
             )
 
     def at(self, sizes: Mapping[str, int]) -> int:
@@ -51,11 +52,12 @@ class Term:
         try:
             found = _value(self._tree, sizes)
         except ZeroDivisionError:
-            raise UsageError(f"{self.text} with {where} divides by zero") from None
+            raise UsageError(f"{self.text} with {where} divides by zero", see="arch_shapes_for") from None
         if found.denominator != 1:
             raise UsageError(
                 f"{self.text} with {where} is {float(found):g}, no whole number; write {self.text.replace('/', '//')} "
-                f"to round down or ceil({self.text}) to round up"
+                f"to round down or ceil({self.text}) to round up",
+                see="arch_shapes_for",
             )
         return int(found)
 

@@ -56,7 +56,9 @@ class NameMapping(Mapping[str, str]):
                 other = (
                     "; it is a name of the other model: use mapping.inverse" if name in self.inverse else hint
                 )
-                raise UsageError(f"{name!r} is no name of the model that this mapping renames from{other}")
+                raise UsageError(
+                    f"{name!r} is no name of the model that this mapping renames from{other}", see="structure"
+                )
         renamed: OrderedDict[str, T] = OrderedDict()
         for names, others in self._groups:
             value = next((state[name] for name in names if name in state), _MISSING)

@@ -124,7 +124,7 @@ def _run(recorder: Recorder, arguments: Arguments, place: Placement) -> Any:
         with place.active(), recorder:
             return recorder.clone(*arguments.args, **arguments.kwargs)
     except Exception as error:
-        failure = RecordingError(explain_failure(recorder, error, place.name))
+        failure = RecordingError(explain_failure(recorder, error, place.name), see="inputs")
         raise failure from error
 
 
@@ -142,7 +142,9 @@ def _trace_of(
     )
     if not outputs:
         name = type(recorder.clone).__name__
-        raise RecordingError(f"{name} returned {described(result)}, in which there is no tensor")
+        raise RecordingError(
+            f"{name} returned {described(result)}, in which there is no tensor", see="inputs"
+        )
     calls = tuple(call for call in recorder.calls if call is not None)
     if isinstance(calls[0], LayerCall) and calls[0].name == "." and not calls[0].atomic:
         calls = calls[1:]  # the call of the root itself: its inputs and outputs are the trace's

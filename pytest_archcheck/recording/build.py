@@ -34,11 +34,12 @@ def build(factory: nn.Module | Callable[[], nn.Module]) -> nn.Module:
         try:
             model = factory()
         except Exception as error:
-            raise RecordingError(_explain(factory, error)) from error
+            raise RecordingError(_explain(factory, error), see="inputs") from error
     if not isinstance(model, nn.Module):
         raise RecordingError(
             f"{name_of(factory)} returned {type(model).__name__}, not an nn.Module; "
-            "give a function that builds the model, or the model itself"
+            "give a function that builds the model, or the model itself",
+            see="inputs",
         )
     return model
 
@@ -103,7 +104,8 @@ def _refuse_too_large(model: nn.Module) -> None:
     if memory is not None and needed > memory:
         raise NoValuesError(
             f"{type(model).__name__} holds {needed / 2**30:,.1f} GiB of parameters and buffers, "
-            f"and this machine has {memory / 2**30:,.1f} GiB of memory"
+            f"and this machine has {memory / 2**30:,.1f} GiB of memory",
+            see="inputs",
         )
 
 

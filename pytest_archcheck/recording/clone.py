@@ -93,7 +93,8 @@ class Cloner:
         if isinstance(clone, torch.jit.ScriptModule):
             raise RecordingError(
                 f"a scripted module ({type(model).__name__}) has no Python forward to record; "
-                "record the module that it was scripted from"
+                "record the module that it was scripted from",
+                see="inputs",
             )
         return clone
 

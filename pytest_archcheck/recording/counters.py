@@ -74,7 +74,8 @@ def count(
     check_arguments("count", model, kwargs, train)
     if counter != "torch" and device in ("meta", "fake"):
         raise UsageError(
-            f"{counter} counts wrongly on {device}, where kernels are written in Python; give cpu, cuda or auto"
+            f"{counter} counts wrongly on {device}, where kernels are written in Python; give cpu, cuda or auto",
+            see="costs",
         )
     return second_count(model, inputs, counter, kwargs=kwargs, device=device, train=train)
 
@@ -96,7 +97,9 @@ def second_count(
     """
     if counter != "torch":
         if train:
-            raise UsageError(f"counter={counter!r} counts in evaluation mode only; leave train=True out")
+            raise UsageError(
+                f"counter={counter!r} counts in evaluation mode only; leave train=True out", see="costs"
+            )
         device = with_values(
             device
         )  # on meta ptflops sees into kernels that torch has in Python: ViT-B/16 twice
@@ -112,7 +115,8 @@ def second_count(
                 raise RecordingError(
                     f"{counter} could not count {type(clone).__name__} on {place.name}: "
                     f"{type(cause).__name__}: {cause}\n"
-                    "  do: see whether trace() records it, which names the layer that fails; or leave counter= out"
+                    "  do: see whether trace() records it, which names the layer that fails; or leave counter= out",
+                    see="costs",
                 ) from cause
         package = "torch" if counter == "torch" else "ptflops"
         return SecondCount(counter, total, version(package), place.name, tuple(notes))

@@ -54,7 +54,7 @@ def dependence(
     check_arguments("dependence", model, kwargs, train)
 
     if across not in ACROSS:
-        raise UsageError(f"across={across!r}: it is one of {', '.join(ACROSS)}")
+        raise UsageError(f"across={across!r}: it is one of {', '.join(ACROSS)}", see="behaviour")
     axes = {} if across == "seed" else output_axes(model, inputs, kwargs, device, train, dim)
 
     def run(fresh: Fresh, place: Placement, notes: list[str]) -> tuple[Dependence, ...]:
@@ -65,7 +65,8 @@ def dependence(
             what = "row" if across == "batch" else "position"
             raise UsageError(
                 f"the inputs have {size or 'no'} {what}{'s' * (not size)} along dimension {dim}, and two or more are "
-                f"needed to tell them apart; state larger inputs"
+                f"needed to tell them apart; state larger inputs",
+                see="behaviour",
             )
         tried: dict[str, list[_Part | None]] = {
             "batch": [_Part(0, 1), _Part(size - 1, 1)],  # the first row, and the last
@@ -146,7 +147,9 @@ def _compared(
             found.append(Dependence(path, _positions(a, b, axis, kept), change, layer, cls))
     if not judged:
         shapes = ", ".join(str(list(tensor.shape)) for _, tensor in before)
-        raise UsageError(f"no output has {size} rows or positions along dimension {dim}; found {shapes}")
+        raise UsageError(
+            f"no output has {size} rows or positions along dimension {dim}; found {shapes}", see="behaviour"
+        )
     return tuple(found)
 
 
@@ -170,7 +173,9 @@ def _change(arguments: Arguments, dim: int, size: int, part: _Part) -> None:
     if not any(changed):
         masks = [t for t in leaves if t.dtype == torch.bool]
         if not masks:
-            raise UsageError("no input can be changed: their values are all the same; state other inputs")
+            raise UsageError(
+                "no input can be changed: their values are all the same; state other inputs", see="behaviour"
+            )
         for mask in masks:
             mask.narrow(dim, part.start, part.length).logical_not_()
 

@@ -40,11 +40,11 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
             "  do: if the forward needs values (.item(), a branch on data), record on cpu or with auto"
         )
     elif not recorder.given:
-        lines.append(
-            "  do: inputs= has no tensor in it; a shape is a tuple of integers, as in (1, 3, 224, 224)"
-        )
+        lines.append("  do: it was called without a tensor; an input is a shape, as in (1, 3, 224, 224)")
     else:
-        lines.append("  do: check inputs= against what the layer wanted, or mend the model's forward")
+        lines.append(
+            "  do: check what the model is called with against what the layer wanted, or mend its forward"
+        )
     return "\n".join(lines)
 
 

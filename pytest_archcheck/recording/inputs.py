@@ -60,7 +60,7 @@ def make_arguments(
         raise
     except Exception as error:
         raise RecordingError(
-            f"the inputs cannot be made on {place.name}: {type(error).__name__}: {error}"
+            f"the inputs cannot be made on {place.name}: {type(error).__name__}: {error}", see="inputs"
         ) from error
     try:
         signature = inspect.signature(model.forward)
@@ -74,7 +74,8 @@ def make_arguments(
             f"{signature} was given {len(args)} positional argument(s) "
             f"and the keywords {sorted(named) or 'none'}: {error}; "
             "a tuple of integers is one shape, any other tuple is the positional arguments, and keyword "
-            "arguments go through kwargs="
+            "arguments go through kwargs=",
+            see="inputs",
         ) from None
     leaves: list[tuple[str, torch.Tensor]] = []
     for name, value in bound.arguments.items():
@@ -124,7 +125,9 @@ class _Maker:
         if is_dataclass(item) and not isinstance(item, type):
             return self.dataclass(item)
         if type(item).__module__ == "numpy" and hasattr(item, "shape") and item.shape:
-            raise UsageError("a NumPy array is no tensor: give torch.from_numpy(array), or its shape")
+            raise UsageError(
+                "a NumPy array is no tensor: give torch.from_numpy(array), or its shape", see="inputs"
+            )
         return self.cloner.value(item)  # a distribution, a cache
 
     def mapping(self, item: Any) -> Any:
@@ -151,7 +154,8 @@ class _Maker:
         if not isinstance(dtype, torch.dtype):
             raise UsageError(
                 f"spec(…, dtype={item.dtype!r}): torch has no such dtype; "
-                'give a name like "float32", "int64" or "bool"'
+                'give a name like "float32", "int64" or "bool"',
+                see="inputs",
             )
         return dtype
 

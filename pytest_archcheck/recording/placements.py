@@ -50,7 +50,7 @@ def placements(name: str) -> tuple[str, ...]:
         UsageError: an unknown name, or CUDA where there is none.
     """
     if not isinstance(name, str):
-        raise UsageError(f"device={name!r}: give its name, one of {NAMES}")
+        raise UsageError(f"device={name!r}: give its name, one of {NAMES}", see="inputs")
     if name == "auto":
         return LADDER if torch.cuda.is_available() else LADDER[1:]
     if name in ("meta", "cpu", "fake"):
@@ -58,9 +58,11 @@ def placements(name: str) -> tuple[str, ...]:
     if name == "cuda" or (name.startswith("cuda:") and name[5:].isdigit()):
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(name[5:] or 0) >= count:
-            raise UsageError(f"device={name!r}: this machine has {count} CUDA device(s); use auto")
+            raise UsageError(
+                f"device={name!r}: this machine has {count} CUDA device(s); use auto", see="inputs"
+            )
         return (name,)
-    raise UsageError(f"device={name!r} is none of {NAMES}")
+    raise UsageError(f"device={name!r} is none of {NAMES}", see="inputs")
 
 
 def with_values(device: str) -> str:

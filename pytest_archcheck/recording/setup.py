@@ -36,12 +36,13 @@ def check_arguments(caller: str, model: Any, kwargs: Any, train: Any) -> None:
     """
     if not is_model_or_factory(model):
         raise UsageError(
-            f"{caller}() was given {described(model)}: give an nn.Module, or a function that builds one"
+            f"{caller}() was given {described(model)}: give an nn.Module, or a function that builds one",
+            see="inputs",
         )
     if kwargs is not None and not isinstance(kwargs, Mapping):
-        raise UsageError(f"kwargs={kwargs!r}: give a dict of the forward's keyword arguments")
+        raise UsageError(f"kwargs={kwargs!r}: give a dict of the forward's keyword arguments", see="inputs")
     if not isinstance(train, bool):
-        raise UsageError(f"train={train!r}: give True or False")
+        raise UsageError(f"train={train!r}: give True or False", see="inputs")
 
 
 def on_first_placement(
@@ -95,7 +96,8 @@ def called(clone: nn.Module, arguments: Arguments, place: Placement) -> Any:
     except Exception as error:
         raise RecordingError(
             f"{type(clone).__name__} failed on {place.name}: {type(error).__name__}: {error}\n"
-            "  do: see whether trace() records it there, which names the layer that fails"
+            "  do: see whether trace() records it there, which names the layer that fails",
+            see="inputs",
         ) from error
 
 
@@ -205,7 +207,8 @@ def _has_own_mode(cls: type[Any]) -> bool:
 
 def _not_set_up(model: nn.Module, error: Exception) -> RecordingError:
     return RecordingError(
-        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
+        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}",
+        see="inputs",
     )
 
 
@@ -217,12 +220,14 @@ def _give_shapes(clone: nn.Module, arguments: Arguments, place: Placement) -> No
     except Exception as error:
         raise RecordingError(
             f"{type(clone).__name__} has lazy modules, and the call that would give them their shapes failed on "
-            f"{place.name}: {type(error).__name__}: {error}"
+            f"{place.name}: {type(error).__name__}: {error}",
+            see="inputs",
         ) from error
     for name, tensor in (*clone.named_parameters(), *clone.named_buffers()):
         if nn.parameter.is_lazy(tensor):
             raise RecordingError(
-                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward"
+                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward",
+                see="inputs",
             )
 
 

@@ -67,7 +67,9 @@ def _twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tenso
             else:
                 twin = _copied(plain, place)
     else:
-        raise NoValuesError(f"its tensors are on meta and have no values to run with on {place.name}")
+        raise NoValuesError(
+            f"its tensors are on meta and have no values to run with on {place.name}", see="inputs"
+        )
     if isinstance(tensor, nn.Parameter):
         made = nn.Parameter(twin, requires_grad=tensor.requires_grad)
         if nn.Parameter in cls.__mro__ and cls is not nn.Parameter:

@@ -39,7 +39,8 @@ def draw(text: str, form: str) -> bytes:
     if not commands:
         raise UsageError(
             f"Graphviz is not installed, and a .{form} file is drawn by it: "
-            'pip install "pytest-archcheck[graph]"; .dot and .mmd files need none'
+            'pip install "pytest-archcheck[graph]"; .dot and .mmd files need none',
+            see="graph",
         )
     failed = ""
     for command in commands:
@@ -58,7 +59,9 @@ def draw(text: str, form: str) -> bytes:
             return done.stdout
         said = done.stderr.decode("utf-8", "replace").strip().splitlines()
         failed = said[-1] if said else f"exit status {done.returncode}"
-    raise UsageError(f"Graphviz could not draw the .{form} file: {failed}; a .dot or .mmd file needs none")
+    raise UsageError(
+        f"Graphviz could not draw the .{form} file: {failed}; a .dot or .mmd file needs none", see="graph"
+    )
 
 
 def svg(trace: Trace, drift: Drift | None = None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from pytest_archcheck.errors import more
 from pytest_archcheck.graph.depth import DepthExplanation
 from pytest_archcheck.invariants.base import Violation
 from pytest_archcheck.matching.results import Match
@@ -26,10 +27,10 @@ def _lines(
     trace: Trace, violations: Sequence[tuple[str, Violation]], judged: int, full: bool
 ) -> Iterator[str]:
     _, first = violations[0]
-    more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    others = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
     model = trace.model.type.rpartition(".")[2]
     subject = "" if first.where == "the model" else f"{first.where}: "
-    yield f"{model} is not as stated: {subject}expected {first.expected}, found {first.found}{more}"
+    yield f"{model} is not as stated: {subject}expected {first.expected}, found {first.found}{others}"
     broken = len({statement for statement, _ in violations})
     where = f"{trace.model.type} on {trace.placement}, MACs {trace.status}"
     marks = "marks and budgets" if any(text.startswith("arch_budgets") for text, _ in violations) else "marks"
@@ -45,6 +46,12 @@ def _lines(
         yield from (f"  {line}" for line in _evidence(violation, full))
         if violation.advice:
             yield f"  do:       {violation.advice}"
+        yield f"  {more(_topic(statement))}"
+
+
+def _topic(statement: str) -> str:
+    """The mark, or ``arch_budgets``, that a statement begins with."""
+    return statement.lstrip("@").partition("(")[0].partition(":")[0]
 
 
 def _evidence(violation: Violation, full: bool) -> Sequence[str]:

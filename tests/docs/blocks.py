@@ -31,6 +31,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from markdown_it import MarkdownIt
 from packaging.requirements import Requirement
@@ -118,6 +119,7 @@ def _apart(folder: Path) -> Iterator[dict[str, object]]:
         patch.chdir(folder)
         patch.syspath_prepend(folder)
         patch.setitem(sys.modules, "__main__", main)
+        patch.setattr(torch.cuda, "is_available", lambda: False)  # as in the processes that a page starts
         patch.setattr(sys, "dont_write_bytecode", True)  # a file written twice in a second
         for name in FOREIGN:
             patch.delenv(name, raising=False)

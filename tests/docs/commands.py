@@ -20,6 +20,7 @@ from pytest_archcheck import cli
 
 ENVIRONMENT = {
     "COLUMNS": "120",
+    "CUDA_VISIBLE_DEVICES": "",  # what is shown is recorded without
     "HF_HUB_OFFLINE": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONUTF8": "1",

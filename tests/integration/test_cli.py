@@ -235,6 +235,17 @@ def test_a_file_that_came_or_went_is_drift(files, capsys):
     assert run(capsys, "diff", "a.arch", "/dev/null")[:2] == (1, "a.arch: gone\n")
 
 
+def test_a_file_that_came_or_went_is_a_heading_in_markdown(files, capsys):
+    """What is told of the next file begins anew, and no folder of the run is in it."""
+    Path("a.arch").rename("test_net[a_b].arch")
+
+    new = run(capsys, "diff", "/dev/null", "./test_net[a_b].arch", "--markdown")
+    gone = run(capsys, "diff", "./test_net[a_b].arch", "/dev/null", "--markdown")
+
+    assert new[:2] == (1, "### net\\[a\\_b\\]: new\n")
+    assert gone[:2] == (1, "### net\\[a\\_b\\]: gone\n")
+
+
 def test_a_defect_of_ours_is_no_drift(files, capsys, monkeypatch):
     from pytest_archcheck.reports import drift
 

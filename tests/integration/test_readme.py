@@ -1,58 +1,43 @@
-"""The README says nothing that is not so."""
+"""The README says nothing that is not so; its blocks are run in ``tests/docs``."""
 
+import html
 import re
 from pathlib import Path
 
 from pytest_archcheck import diff, trace
-from tests.integration.support import in_subprocess
-from tests.models import EXAMPLE, recorded
+from pytest_archcheck.plugin import _MARKERS
+from pytest_archcheck.snapshots import explain_mismatch
+from tests.models import EXAMPLE
 
-README = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
-
-
-def block(language, number=0):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)[number]
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
 
 
-def test_the_five_lines_pass(pytester):
-    pytester.makepyfile(test_it=block("python"))
-
-    in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=1)
-    in_subprocess(pytester).assert_outcomes(passed=1)
-
-
-def test_the_failure_is_real(monkeypatch):
-    """Every line of it, in order, is printed for the example with the paper's strides."""
+def test_its_first_picture_is_the_real_failure(monkeypatch):
+    """Every line that the example's failure has with the stride moved is drawn; ``docs/failure.py`` draws it."""
     monkeypatch.syspath_prepend(EXAMPLE)
     from resnet import resnet50
-
-    from pytest_archcheck.snapshots import explain_mismatch
 
     image = (1, 3, 224, 224)
     before, after = trace(resnet50, image), trace(lambda: resnet50("1x1"), image)
     assert diff(before, after)
-    printed = iter(explain_mismatch(before.to_text(), after.to_text(), "resnet50").splitlines())
+    lines = explain_mismatch(before.to_text(), after.to_text(), "resnet50").splitlines()
+    path = re.findall(r"!\[[^\]]*\]\((.*?)\)", README)[0]
 
-    for line in block("text").splitlines():
-        assert line.strip() == "…" or line in printed
+    drawn = (ROOT / path).read_text("utf-8")
 
-
-def test_the_table_of_conventions_is_real():
-    rows = re.findall(r"^\| (`.*?) \|.*\| ([\d, ]+) \|$", README, re.MULTILINE)
-    for conventions, numbers in rows:
-        stated = [int(number) for number in numbers.split(",")]
-        assert [
-            recorded("resnet18").depth(name) for name in re.findall(r"`([a-z-]+)`", conventions)
-        ] == stated
-    assert len(rows) == 6
+    texts = re.findall(r"<text class=\"[^\"]*-r\d+\"[^>]*>(.*?)</text>", drawn)
+    squeezed = re.sub(r"\s", "", html.unescape("".join(texts)))
+    assert len(lines) > 10
+    assert [line for line in lines if re.sub(r"\s", "", line) not in squeezed] == []
+    assert "url(" not in drawn.replace("url(#", "")  # it loads nothing
 
 
-def test_every_mark_and_option_is_in_the_readme():
-    import pytest_archcheck
-    from pytest_archcheck.plugin import _MARKERS
+def test_it_counts_the_marks():
+    """All but ``arch``, which names the model."""
+    assert f"[{len(_MARKERS) - 1} marks](docs/marks.md)" in README
 
-    for marker in _MARKERS:
-        assert f"`{marker.partition('(')[0]}(" in README
-    for option in ("--arch-device", "arch_device", "arch_snapshot_dir"):
-        assert option in README
-    assert set(pytest_archcheck.__all__) >= {marker.partition("(")[0] for marker in _MARKERS}
+
+def test_it_is_a_page_and_a_half():
+    """At about 70 lines of a printed page, code and headings included."""
+    assert len(README.splitlines()) <= 105
