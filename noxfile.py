@@ -146,6 +146,13 @@ def accuracy(session: nox.Session) -> None:
 
 
 @nox.session
+def comparison(session: nox.Session) -> None:
+    """Measure other counters and snapshots beside ours and write the tables of docs/comparison.md (ten minutes)."""
+    install(session, "bench")
+    session.run("python", "docs/comparison.py", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure speed and size beside bare forwards and other tools; write bench/RESULTS.md (half an hour)."""
     install(session, "bench")
