@@ -1,4 +1,4 @@
-"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``lowest``, ``gpu``, ``bench`` and more: ``nox -l``.
+"""Tasks: ``nox -s demo``, ``tests``, ``lint``, ``matrix``, ``lowest``, ``docs``, ``gpu``, ``bench``, more: ``nox -l``.
 
 They need Python 3.11 and ``pip install nox``, nothing else.
 """
@@ -88,6 +88,21 @@ def lint(session: nox.Session) -> None:
     workflows = [*glob.glob(".github/workflows/*.yml"), "examples/github/architecture.yml"]
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--pedantic", *workflows)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation as a site, without a warning, into docs/_build."""
+    install(session, "docs")
+    session.run("sphinx-build", "-W", "--keep-going", "-E", "docs", "docs/_build", *session.posargs)
+    session.log("open docs/_build/index.html; its code blocks are run by: nox -s tests -- tests/docs")
+
+
+@nox.session
+def links(session: nox.Session) -> None:
+    """Ask the network whether the documentation's links to other sites still lead somewhere."""
+    install(session, "docs")
+    session.run("sphinx-build", "-b", "linkcheck", "docs", "docs/_build/links", *session.posargs)
 
 
 @nox.session

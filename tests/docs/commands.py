@@ -43,6 +43,7 @@ _SUBPROCESSES = {
 }
 _UNRUN = re.compile(r"(\.venv/bin/)?(pip install|nox|git clone|cd|python3 -m venv)( |$)")
 _SECONDS = 300
+_SAID = 40  # lines of what was printed, from either end
 
 
 @dataclass(frozen=True)
@@ -198,4 +199,6 @@ def _subprocess(command: list[str], folder: Path) -> tuple[int, str]:
 
 
 def _indented(lines: list[str]) -> str:
+    if len(lines) > 2 * _SAID:
+        lines = [*lines[:_SAID], f"… {len(lines) - 2 * _SAID} lines more", *lines[-_SAID:]]
     return "\n".join(f"    {line}".rstrip() for line in lines)

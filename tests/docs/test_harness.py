@@ -8,6 +8,27 @@ import pytest
 from tests.docs.blocks import run_page
 from tests.docs.commands import mismatch
 
+WRONG = [
+    ("```python\n>>> 1 + 1\n2\n>>> 1 + 1\n3\n```", 5, "Expected:\n    3\nGot:\n    2"),
+    ("```python\nx = 1\nx.y\n```", 4, "'int' object has no attribute 'y'"),
+    ("```python\nx = 1\nx = (\n```", 4, "'(' was never closed"),
+    ("```python\n# net.py\nx = (\n```", 3, "net.py cannot be read: '(' was never closed"),
+    ("```python\n# ../net.py\n```", 3, "../net.py lies outside of the page's folder"),
+    ("```toml\n# a.toml\nx = [\n```", 3, "a.toml cannot be read"),
+    ("```ini\n[pytest]\n```", 3, "a ini block begins with a comment with a path"),
+    ("```yaml\n# a.yml\nx: [\n```", 3, "a.yml cannot be read"),
+    ("```console\n$ python -c 1/0\n```", 3, "exit status 1: python -c 1/0\n    Traceback"),
+    ("```console\n$ python -c 'print(1)'\n1\n2\n```", 5, "not printed here: '2'\nexit status 0"),
+    ("```console\n$ pytest nothing\n```", 3, "exit status 4: pytest nothing\n"),
+    ("```console\n$ archcheck nothing\n```", 3, "exit status 2: archcheck nothing\n"),
+    ("```console\n$ rm x\n```", 3, "'rm' is none of the commands that run here: archcheck, cat, pytest"),
+    ("```console\npytest\n```", 3, "the first line of a console block is a command after '$ '"),
+    ("```sh\npip install x\npytest\n```", 4, "'pytest' could be run, in a console block"),
+    ("```rust\nfn\n```", 3, "nothing runs a block of the language 'rust'"),
+    ("```\nx\n```", 3, "nothing runs a block of the language ''"),
+    ("    x = 1", 2, "nothing runs a block of the language ''"),
+]
+
 
 @pytest.fixture
 def wrong(tmp_path):
@@ -96,27 +117,7 @@ anything
 
 
 @pytest.mark.parametrize(
-    ("block", "line", "what"),
-    [
-        ("```python\n>>> 1 + 1\n2\n>>> 1 + 1\n3\n```", 5, "Expected:\n    3\nGot:\n    2"),
-        ("```python\nx = 1\nx.y\n```", 4, "'int' object has no attribute 'y'"),
-        ("```python\nx = 1\nx = (\n```", 4, "'(' was never closed"),
-        ("```python\n# net.py\nx = (\n```", 3, "net.py cannot be read: '(' was never closed"),
-        ("```python\n# ../net.py\n```", 3, "../net.py lies outside of the page's folder"),
-        ("```toml\n# a.toml\nx = [\n```", 3, "a.toml cannot be read"),
-        ("```ini\n[pytest]\n```", 3, "a ini block begins with a comment with a path"),
-        ("```yaml\n# a.yml\nx: [\n```", 3, "a.yml cannot be read"),
-        ("```console\n$ python -c 1/0\n```", 3, "exit status 1: python -c 1/0\n    Traceback"),
-        ("```console\n$ python -c 'print(1)'\n1\n2\n```", 5, "not printed here: '2'\nexit status 0"),
-        ("```console\n$ pytest nothing\n```", 3, "exit status 4: pytest nothing\n"),
-        ("```console\n$ archcheck nothing\n```", 3, "exit status 2: archcheck nothing\n"),
-        ("```console\n$ rm x\n```", 3, "'rm' is none of the commands that run here: archcheck, cat, pytest"),
-        ("```console\npytest\n```", 3, "the first line of a console block is a command after '$ '"),
-        ("```sh\npip install x\npytest\n```", 4, "'pytest' could be run, in a console block"),
-        ("```rust\nfn\n```", 3, "nothing runs a block of the language 'rust'"),
-        ("```\nx\n```", 3, "nothing runs a block of the language ''"),
-        ("    x = 1", 2, "nothing runs a block of the language ''"),
-    ],
+    ("block", "line", "what"), WRONG, ids=[what.partition("\n")[0] for *_, what in WRONG]
 )
 def test_what_does_not_hold_is_told_with_page_and_line(wrong, block, line, what):
     [told] = wrong(f"\n{block}\n")
