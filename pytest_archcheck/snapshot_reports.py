@@ -53,7 +53,7 @@ class SnapshotReports:
                 text = explain_mismatch(before, after, name, full=full)
                 report.sections.append(("architecture drift", text))
             keep_snapshots(item)
-        elif report.when == "call":
+        if report.when == "call" and not report.skipped:
             told = [(_PROPERTY, verdict) for verdict in _tolerated(item)]
             item.user_properties += told  # JUnit takes them from the report of the teardown
             report.user_properties += told
@@ -63,7 +63,7 @@ class SnapshotReports:
         """Drift that did not fail is told all the same."""
         told = [
             str(value)
-            for outcome in ("passed", "xpassed")
+            for outcome in ("passed", "xpassed", "failed")
             for report in terminalreporter.getreports(outcome)
             for name, value in report.user_properties
             if name == _PROPERTY

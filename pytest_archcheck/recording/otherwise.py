@@ -216,12 +216,14 @@ def _first_line(said: object) -> str:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without torch's own reports of what it could not capture, and what the model prints."""
-    logger = logging.getLogger("torch")
-    level = logger.level
+    logger, traced = logging.getLogger("torch"), logging.getLogger("torch.__trace")  # with a level of its own
+    level, was_off = logger.level, traced.disabled
     logger.setLevel(logging.CRITICAL)
+    traced.disabled = True
     said = io.StringIO()
     try:
         with redirect_stdout(said), redirect_stderr(said):
             yield
     finally:
         logger.setLevel(level)
+        traced.disabled = was_off

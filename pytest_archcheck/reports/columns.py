@@ -48,7 +48,7 @@ def _layer(row: Row, setting: Setting) -> str:
 
 def _config(row: Row, setting: Setting) -> str:
     call = row.unit.call if row.unit is not None else None
-    return config_text(call.module).strip("()") if isinstance(call, LayerCall) and call.config else ""
+    return config_text(call.module)[1:-1] if isinstance(call, LayerCall) and call.config else ""
 
 
 def _input(row: Row, setting: Setting) -> str:

@@ -233,6 +233,7 @@ def test_a_file_that_came_or_went_is_drift(files, capsys):
     """As ``git difftool`` gives it."""
     assert run(capsys, "diff", "/dev/null", "a.arch")[:2] == (1, "a.arch: new\n")
     assert run(capsys, "diff", "a.arch", "/dev/null")[:2] == (1, "a.arch: gone\n")
+    assert run(capsys, "diff", "/dev/null", "a.arch", "--fail-on", "none")[:2] == (0, "a.arch: new\n")
 
 
 def test_a_file_that_came_or_went_is_a_heading_in_markdown(files, capsys):

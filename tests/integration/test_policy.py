@@ -64,6 +64,16 @@ def test_drift_that_does_not_fail_is_told(project, workers):
     assert len(properties) == 2
 
 
+def test_drift_that_does_not_fail_is_told_of_a_test_that_fails_otherwise(project):
+    test = project.path / "test_it.py"
+    test.write_text(test.read_text("utf-8").replace("@arch(frozen", "@arch_params(1)\n@arch(frozen"), "utf-8")
+
+    result = in_subprocess(project, "--arch-fail-on=breaking")
+
+    result.assert_outcomes(passed=1, failed=1)
+    assert "frozen drifted: head.bias requires_grad trainable → frozen · training" in text_of(result)
+
+
 def test_no_drift_and_cosmetic_drift_are_silent(project, monkeypatch):
     monkeypatch.delenv("ACT")
     monkeypatch.delenv("FROZEN")

@@ -107,6 +107,13 @@ def test_columns_to_choose(capsys):
     assert "112 = ⌊(224 + 2·3 − 7)/2⌋ + 1" in first
 
 
+def test_a_setting_that_ends_in_a_tuple_is_whole(capsys):
+    main(["show", "--columns", "config", str(next(p for p in ZOO if p.stem == "test_torchvision[alexnet]"))])
+
+    settings = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "in_channels=3, out_channels=64, kernel_size=(11, 11), stride=(4, 4), padding=(2, 2)" in settings
+
+
 def test_an_unknown_column_is_told_with_those_that_there_are(capsys):
     assert main(["show", "x.arch", "--columns", "layer,cost"]) == 2
 

@@ -170,7 +170,7 @@ class Deep(nn.Module):
 @pytest.mark.parametrize(
     ("tried", "found"), [("export", "the export fails"), ("compile", "the graph breaks")]
 )
-def test_a_branch_on_values_is_told_by_its_layer(capfd, tried, found):
+def test_a_branch_on_values_is_told_by_its_layer(capfd, caplog, tried, found):
     both = {"export": False, "compile": False}
     refused = violations("arch_exportable", Deep, (1, 4), **(both | {tried: True}))
 
@@ -178,6 +178,7 @@ def test_a_branch_on_values_is_told_by_its_layer(capfd, tried, found):
     assert {violation.where for violation in refused} <= {"inner", "the model"}
     assert "inner" in {violation.where for violation in refused}
     assert capfd.readouterr().out == ""
+    assert [record.name for record in caplog.records] == []
 
 
 def test_one_of_the_two_is_tried():
