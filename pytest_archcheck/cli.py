@@ -125,7 +125,10 @@ def _parser() -> argparse.ArgumentParser:
         description="A page of the documentation, or what it says of a mark, an option or a command.",
     )
     about.add_argument(
-        "topic", metavar="TOPIC", nargs="?", help="as in tutorial, arch_depth, --arch-device, diff"
+        "topic",
+        metavar="TOPIC",
+        nargs="?",
+        help="as in tutorial, arch_depth, arch-device, diff",
     )
     about.set_defaults(run=commands.about)
     return parser

@@ -130,7 +130,10 @@ def given_model(item: pytest.Item) -> GivenModel | None:
 
 
 def snapshot_path(config: pytest.Config, subject: str) -> Path:
-    """Where the snapshot of a model is: ``torchvision.models.resnet18.arch`` in the project's folder for them."""
-    folder = str(config.getini("arch_snapshot_dir")) or "__snapshots__"
+    """Where the snapshot of a model is: ``torchvision.models.resnet18.arch`` in the project's folder for them.
+
+    Never in a ``__snapshots__``, where syrupy deletes what no test of a run compared with.
+    """
+    folder = str(config.getini("arch_snapshot_dir")) or "architecture"
     name = re.sub(r"[^\w.-]+", ".", subject.replace(".py:", ":")).strip(".")
     return config.rootpath / folder / f"{name}.arch"

@@ -145,6 +145,14 @@ def _annotated(function: Any) -> Any:
         return None
 
 
+def _resolved(module: Any, name: str) -> Any:
+    """What a name like ``nn.Sequential`` is in a module; ``None`` where it is no such name."""
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
 def _returned(function: ast.FunctionDef, functions: dict[str, ast.FunctionDef]) -> set[str]:
     """The names of what a function calls for its result, directly or by way of another function of the file."""
     assigned = {
@@ -159,8 +167,8 @@ def _returned(function: ast.FunctionDef, functions: dict[str, ast.FunctionDef]) 
         if not isinstance(node, ast.Return):
             continue
         value = assigned.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
-        if isinstance(value, ast.Call) and isinstance(value.func, ast.Name):
-            name = value.func.id
+        if isinstance(value, ast.Call):
+            name = ast.unparse(value.func)
             others = {other: node for other, node in functions.items() if other not in (name, function.name)}
             names |= _returned(functions[name], others) if name in functions else {name}
     return names

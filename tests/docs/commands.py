@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from pytest_archcheck import cli
+from tests.warm import run_pytest
 
 ENVIRONMENT = {
     "COLUMNS": "120",
@@ -32,16 +33,6 @@ FOREIGN = [  # what makes a run look otherwise in CI, under xdist or with somebo
     or name in ("CI", "BUILD_NUMBER", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "PYTHONWARNINGS")
 ]
 _PLUGINS_OFF = ("-p", "no:randomly", "-p", "no:cacheprovider")
-_SUBPROCESSES = {
-    "pytest": (
-        sys.executable,
-        "-P",
-        "-m",
-        "pytest",
-        *_PLUGINS_OFF,
-    ),  # -P: as the command, which adds no folder
-    "python": (sys.executable,),
-}
 _UNRUN = re.compile(r"(\.venv/bin/)?(pip install|nox|git clone|cd|python3 -m venv)( |$)")
 _SECONDS = 300
 _SAID = 40  # lines of what was printed, from either end
@@ -161,8 +152,10 @@ def _run(text: str, folder: Path) -> tuple[int, list[str]]:
             status, printed = _archcheck(arguments)
         elif program == "cat":
             status, printed = 0, "".join((folder / name).read_text("utf-8") for name in arguments)
-        elif program in _SUBPROCESSES:
-            status, printed = _subprocess([*_SUBPROCESSES[program], *arguments], folder)
+        elif program == "pytest":
+            status, printed = _pytest(arguments, folder)
+        elif program == "python":
+            status, printed = _python(arguments, folder)
         else:
             raise ValueError(
                 f"{program!r} is none of the commands that run here: archcheck, cat, pytest, python"
@@ -184,9 +177,16 @@ def _archcheck(arguments: list[str]) -> tuple[int, str]:
     return status, printed.getvalue()
 
 
-def _subprocess(command: list[str], folder: Path) -> tuple[int, str]:
+def _pytest(arguments: list[str], folder: Path) -> tuple[int, str]:
+    said = folder.parent / f"{folder.name}.said"
+    said.write_bytes(b"")
+    status = run_pytest([*_PLUGINS_OFF, *arguments], folder, said, said)
+    return status, said.read_text("utf-8")
+
+
+def _python(arguments: list[str], folder: Path) -> tuple[int, str]:
     run = subprocess.run(
-        command,
+        [sys.executable, *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

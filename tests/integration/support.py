@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
+
+import pytest
+
 # A run inside this process forgets what it imported, and torch cannot be imported twice.
 import torchvision  # noqa: F401
+
+from tests.warm import run_pytest
 
 MODELS = """
 import torch
@@ -39,8 +46,19 @@ def in_process(pytester, test, *args):
 
 
 def in_subprocess(pytester, *args):
-    """The present project in a process of its own."""
-    return pytester.runpytest_subprocess("-p", "no:randomly", "-p", "no:cacheprovider", *args)
+    """The present project in a process of its own, whose folder is on the import path."""
+    said, told = (pytester.path.parent / f"{pytester.path.name}.{name}" for name in ("stdout", "stderr"))
+    for file in (said, told):
+        file.write_bytes(b"")
+    began = time.perf_counter()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(pytester.path), prepend=os.pathsep)
+        patch.setenv("PYTHONUTF8", "1")
+        arguments = ("-p", "no:randomly", "-p", "no:cacheprovider", *map(str, args))
+        status = run_pytest(arguments, pytester.path, said, told)
+    lines = [file.read_text("utf-8", "replace").splitlines() for file in (said, told)]
+    print(*lines[0], *lines[1], sep="\n")
+    return pytest.RunResult(status, *lines, time.perf_counter() - began)
 
 
 def text_of(result):

@@ -8,7 +8,7 @@ from tests.integration.support import MODELS, in_subprocess, text_of
 
 RESNET = ("--arch-model", "torchvision.models:resnet18", "--arch-input", "1x3x224x224")
 NET = ("--arch-model", "models:Net", "--arch-input", "1x3x8x8")
-PATH = "__snapshots__/models.Net.arch"
+PATH = "architecture/models.Net.arch"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_in_an_empty_folder_it_says_what_the_model_is(pytester):
             "parameters 11,689,512 *",
             "MACs 1,814,073,344 (complete) · depth (paper) 18",
             "archcheck: torchvision.models:resnet18 was compared with nothing; --snapshot-update writes "
-            "__snapshots__/torchvision.models.resnet18.arch, to commit",
+            "architecture/torchvision.models.resnet18.arch, to commit",
         ]
     )
     assert list(pytester.path.rglob("*.arch")) == []
@@ -102,7 +102,7 @@ def test_several_models_and_workers(project):
     result = in_subprocess(project, *several, "-n", "2")
 
     result.assert_outcomes(passed=4)
-    assert (project.path / "__snapshots__" / "nets.small.Net.arch").is_file()
+    assert (project.path / "architecture" / "nets.small.Net.arch").is_file()
 
 
 def test_an_input_by_name(project):
@@ -128,3 +128,24 @@ def test_what_makes_no_sense_is_told(project, arguments, told):
     assert re.search(told, text_of(result))
     assert "Traceback" not in text_of(result)
     assert "INTERNALERROR" not in text_of(result)
+
+
+def test_the_projects_own_update_leaves_its_snapshot(project):
+    """Syrupy deletes what no test of a run compared with."""
+    in_subprocess(project, *NET, "--snapshot-update").assert_outcomes(passed=2)
+    project.makepyfile(
+        test_it="""
+        from models import Net
+        from pytest_archcheck import arch
+
+        @arch(Net, inputs=(1, 3, 8, 8))
+        def test_net(arch_trace, arch_snapshot):
+            assert arch_trace == arch_snapshot
+        """
+    )
+
+    in_subprocess(project, "--snapshot-update").assert_outcomes(passed=1)
+    result = in_subprocess(project)
+
+    assert (project.path / PATH).is_file()
+    assert "unused" not in text_of(result)

@@ -12,6 +12,7 @@ from tests.integration.support import in_subprocess
 NETS = """
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
 
@@ -55,6 +56,10 @@ def _of(depth):
 
 def twice():
     return _of(2)
+
+
+def published():
+    return torchvision.models.resnet18(weights=None)
 
 
 def loss(x):
@@ -139,7 +144,7 @@ def test_the_models_of_a_project_are_found(project, capsys):
     ]
     assert not (project / "trained").exists()
     text = (project / "test_architecture.py").read_text("utf-8")
-    assert "from nets import DigitNet, deep\n" in text
+    assert "from nets import DigitNet, deep, published\n" in text
     assert "@arch(DigitNet, inputs=(1, 1, 28, 28))  # guessed from its first layer, stem.conv" in text
     assert "@arch_shortcuts(identity=8)" in text
     assert "def test_digit_net(arch_trace, arch_snapshot):" in text
@@ -182,9 +187,9 @@ def test_a_project_that_pytest_cannot_import_is_told_how(tmp_path, monkeypatch, 
     status, lines, _ = init(capsys)
 
     assert status == 0
-    assert "from inhouse.nets import DigitNet, deep\n" in (tmp_path / "test_architecture.py").read_text(
-        "utf-8"
-    )
+    assert "from inhouse.nets import DigitNet, deep, published\n" in (
+        tmp_path / "test_architecture.py"
+    ).read_text("utf-8")
     assert "pytest cannot collect it yet: ModuleNotFoundError: No module named 'inhouse'" in lines
     assert '  pythonpath = ["src"]' in lines
 
