@@ -26,7 +26,10 @@ def diff(options: argparse.Namespace) -> int:
     from pytest_archcheck.reports import drift as report
     from pytest_archcheck.reports.markdown import escaped
 
-    failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
+    try:
+        failing = set(Severity) if options.fail_on is None else severities_of(options.fail_on)
+    except UsageError as error:
+        raise UsageError(f"--fail-on {options.fail_on}: {error}", see=error.see) from None
     subjects = options.before, options.after
     if any(map(is_absent, subjects)):
         only, state = (subjects[0], "gone") if is_absent(subjects[1]) else (subjects[1], "new")
@@ -40,7 +43,8 @@ def diff(options: argparse.Namespace) -> int:
     if all(map(is_file, subjects)):
         if options.input:
             raise UsageError(
-                "--input goes with a model to be recorded, and both are recorded ones", see="commands"
+                "--input goes with a model to be recorded, and both are recorded ones; leave it out",
+                see="diff",
             )
         known = Known()
         before, after = (read_file(path, known) for path in subjects)
@@ -113,13 +117,13 @@ def graph(options: argparse.Namespace) -> int:
         if options.form is not None:
             raise UsageError(
                 "--mermaid goes without -o; a file's name says what to write, as in -o net.mmd",
-                see="commands",
+                see="graph",
             )
     subjects = [options.model, *([options.against] if options.against else [])]
     if options.input and all(map(is_file, subjects)):
         raise UsageError(
-            "--input goes with a model to be recorded, and all that is named is recorded already",
-            see="commands",
+            "--input goes with a model to be recorded, and all that is named is recorded already; leave it out",
+            see="graph",
         )
     traces = [
         load(subject, () if is_file(subject) else options.input, device=options.device, train=options.train)

@@ -3,6 +3,10 @@
 Each message says what was asked, where, what was found and what to do, and names the page that says more.
 """
 
+from typing import TypeVar
+
+E = TypeVar("E", bound=Exception)
+
 
 class ArchcheckError(Exception):
     """Base of all errors of this package.
@@ -32,6 +36,12 @@ class FormatError(ArchcheckError):
 def more(topic: str) -> str:
     """The line that says where to read on."""
     return f"more: archcheck help {topic}"
+
+
+def noted(error: E, see: str) -> E:
+    """One of Python's own exceptions, for where it is the one to raise, with the same note."""
+    error.add_note(more(see))
+    return error
 
 
 def told(error: ArchcheckError) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_archcheck.behaviour import Probes
-from pytest_archcheck.errors import ArchcheckError, told
+from pytest_archcheck.errors import ArchcheckError, more, told
 from pytest_archcheck.shared import SharedTraces
 
 if TYPE_CHECKING:
@@ -134,12 +134,12 @@ def _is_harmless(function: Any) -> bool:
 def _no_model(request: pytest.FixtureRequest) -> str:
     return (
         f"{request.node.nodeid} states or asks for an architecture and names no model; "
-        "add @arch(model, inputs=…), or define the fixtures arch_model and arch_inputs"
+        f"add @arch(model, inputs=…), or define the fixtures arch_model and arch_inputs\n{more('arch')}"
     )
 
 
 def _no_inputs(request: pytest.FixtureRequest) -> str:
     return (
         f"{request.node.nodeid} has a model and no inputs to call it with; "
-        "define the fixture arch_inputs, as in return (1, 3, 224, 224)"
+        f"define the fixture arch_inputs, as in return (1, 3, 224, 224)\n{more('inputs')}"
     )

@@ -32,14 +32,15 @@ def spec(*shape: int, dtype: str | None = None, low: float | None = None, high: 
     """
     if not all(type(size) is int and size >= 0 for size in shape):
         raise UsageError(
-            f"spec{shape}: a shape is integers of at least 0, as in spec(1, 3, 224, 224)", see="inputs"
+            f"spec({', '.join(map(repr, shape))}): a shape is integers of at least 0, as in spec(1, 3, 224, 224)",
+            see="inputs",
         )
     if dtype is not None and not isinstance(dtype, str):
         raise UsageError(
             f'spec(…, dtype={dtype!r}): give the dtype by name, as in dtype="int64"', see="inputs"
         )
     if high is not None and high <= (low or 0):
-        raise UsageError(f"spec(…, low={low}, high={high}): high must be above low", see="inputs")
+        raise UsageError(f"spec(…, low={low or 0}, high={high}): high must be above low", see="inputs")
     return Spec(shape, dtype, low, high)
 
 
@@ -57,7 +58,10 @@ def positional(inputs: Any) -> tuple[Any, ...]:
     """
     if is_shape(inputs):
         if min(inputs) < 0:
-            raise UsageError(f"inputs={inputs}: a dimension cannot be negative", see="inputs")
+            raise UsageError(
+                f"inputs={inputs}: a dimension cannot be negative; write the sizes that the model is called with",
+                see="inputs",
+            )
         return (tuple(inputs),)
     if type(inputs) is tuple:
         if inputs and all(isinstance(item, int | float) for item in inputs):

@@ -48,7 +48,9 @@ def write_picture(trace: Trace, drift: Drift | None, convention: str, path: str)
     try:
         write_whole(Path(path), drawn)
     except OSError as error:
-        raise UsageError(f"-o {path}: {error.strerror or error}", see="graph") from None
+        raise UsageError(
+            f"-o {path}: {error.strerror or error}; name a file that can be written", see="graph"
+        ) from None
 
 
 def _content(found: Picture, form: str) -> bytes:

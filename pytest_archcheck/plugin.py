@@ -16,7 +16,7 @@ import pytest
 
 from pytest_archcheck.checked import CheckedTests
 from pytest_archcheck.cleanup import CleanupGuard
-from pytest_archcheck.errors import UsageError, told
+from pytest_archcheck.errors import UsageError, more, told
 from pytest_archcheck.fixtures import (
     STATEMENTS,
     arch_inputs,
@@ -148,7 +148,10 @@ def _give_models(config: pytest.Config) -> None:
 
         config.pluginmanager.register(GivenModels(config), "archcheck-given")
     elif config.getoption("arch_input"):
-        raise pytest.UsageError("--arch-input goes with --arch-model, and no model is given")
+        raise pytest.UsageError(
+            "--arch-input goes with --arch-model, and no model is given; add --arch-model module:callable\n"
+            + more("arch-model")
+        )
 
 
 def _show_progress(config: pytest.Config) -> None:
@@ -228,7 +231,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if isinstance(item.cls, type) and issubclass(item.cls, unittest.TestCase):
         pytest.fail(
             f"{item.nodeid} is a unittest.TestCase, whose marks cannot be judged; "
-            "write it as a function or in a plain class",
+            f"write it as a function or in a plain class\n{more('marks')}",
             pytrace=False,
         )
     if STATEMENTS not in item.stash:

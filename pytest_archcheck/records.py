@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
+from pytest_archcheck.errors import noted
+
 if TYPE_CHECKING:
     from pytest_archcheck.costs.parameters import ParameterCount
 
@@ -255,5 +257,5 @@ def _collect(value: object, found: list[Ref]) -> None:
 
 def _first(outputs: tuple[TensorSpec, ...], call: str) -> TensorSpec:
     if not outputs:
-        raise AttributeError(f"{call} returned no tensor")
+        raise noted(AttributeError(f"{call} returned no tensor; its outputs are ()"), "trace")
     return outputs[0]

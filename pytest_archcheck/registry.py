@@ -41,10 +41,12 @@ class Registry(Generic[F]):
         self.check_name(name)
         assert isinstance(name, str)
         if not callable(function):
-            raise UsageError(f"the {self._kind} {name!r} is a function, not {function!r}", see=self._see)
+            raise UsageError(
+                f"the {self._kind} {name!r} is a function, not {function!r}; give one", see=self._see
+            )
         if self._docstring_for and not first_line(function):
             raise UsageError(
-                f"the {self._kind} {name!r} needs a docstring; its first line is {self._docstring_for}",
+                f"the {self._kind} {name!r} needs a docstring; write one, whose first line is {self._docstring_for}",
                 see=self._see,
             )
         known = self._functions.setdefault(name, function)
@@ -96,7 +98,7 @@ class Registry(Generic[F]):
         where = f"{last[0].f_code.co_filename}:{last[1]}"
         return UsageError(
             f"the {self._kind} {name!r} ({home(self._functions[name])}) failed: "
-            f"{type(error).__name__}: {error} ({where})",
+            f"{type(error).__name__}: {error} ({where}); mend it there",
             see=self._see,
         )
 
@@ -113,7 +115,7 @@ class Registry(Generic[F]):
         except Exception as error:
             raise UsageError(
                 f"the {self._kind} {entry.name!r} ({entry.value}) cannot be loaded: "
-                f"{type(error).__name__}: {error}",
+                f"{type(error).__name__}: {error}; mend or remove the package that brings it",
                 see=self._see,
             ) from error
         return loaded

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from pytest_archcheck.checked import STEP_SUMMARY
+from pytest_archcheck.errors import more
 from pytest_archcheck.files import write_whole
 from pytest_archcheck.reports.run import Checked, Run
 
@@ -36,7 +37,8 @@ class RunReports:
             path = config.getoption(option)
             if path and (not str(path).endswith(suffix) or Path(path).is_dir()):
                 raise pytest.UsageError(
-                    f"--{option.replace('_', '-')} {path}: expected the name of a file that ends in {suffix}"
+                    f"--{option.replace('_', '-')} {path}: expected the name of a file that ends in {suffix}\n"
+                    + more(option.replace("_", "-"))
                 )
 
     def pytest_report_header(self, config: pytest.Config) -> str:

@@ -59,7 +59,7 @@ def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
             first, where = claimed.setdefault(claim, (value, text))
             if first != value:
                 raise UsageError(
-                    f"{where} and {text} contradict each other on the {claim}; keep one", see="arch"
+                    f"{where} and {text} contradict each other on the {claim}; keep one", see=mark.name
                 )
         invariants.append((text, invariant))
     return Statements(subject, tuple(invariants))
@@ -98,7 +98,10 @@ def _subject(node: Any) -> ModelUnderTest | None:
     if not isinstance(bound["train"], bool):
         raise UsageError(f"{text}: train is True or False, not {bound['train']!r}", see="arch")
     if bound["kwargs"] is not None and not isinstance(bound["kwargs"], Mapping):
-        raise UsageError(f"{text}: kwargs is a dict of the forward's keyword arguments", see="arch")
+        raise UsageError(
+            f"{text}: kwargs is a dict of the forward's keyword arguments, not {bound['kwargs']!r}",
+            see="arch",
+        )
     try:
         positional(inputs)
     except UsageError as error:

@@ -26,6 +26,8 @@ _FORMS = (
     "module:callable, as in torchvision.models:resnet18, path/file.py:callable, or a file that ends in .arch"
 )
 
+_WRITE = "archcheck show MODEL --input SHAPE --arch >"
+
 
 def is_file(subject: str) -> bool:
     """Whether a subject is a recorded text, which needs no torch."""
@@ -47,13 +49,17 @@ def read_file(path: str, known: Known | None = None) -> Trace:
     try:
         return read(Path(path).read_text("utf-8"), known)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", see="commands") from None
+        raise UsageError(
+            f"{path}: {error.strerror or error}; to write one: {_WRITE} {path}", see="commands"
+        ) from None
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path}: byte {error.start} is not UTF-8; is it an .arch file?", see="commands"
+            f"{path}: byte {error.start} is not UTF-8; is it an .arch file? To write one: {_WRITE} {path}",
+            see="commands",
         ) from None
     except FormatError as error:
-        raise FormatError(f"{path}: {error}", see=error.see) from None
+        hint = "" if "; " in str(error) else f"; restore it, or record it anew: {_WRITE} {path}"
+        raise FormatError(f"{path}: {error}{hint}", see=error.see) from None
 
 
 def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bool = False) -> Trace:
@@ -67,14 +73,15 @@ def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bo
     if is_file(subject):
         if inputs:
             raise UsageError(
-                f"--input goes with a model to be recorded, and {subject} is a recorded one", see="commands"
+                f"--input goes with a model to be recorded, and {subject} is a recorded one; leave it out",
+                see="commands",
             )
         return read_file(subject)
     subject = check_form(subject)
     arguments, kwargs = parse_inputs(inputs)
     if not inputs:
         raise UsageError(
-            f"{subject} has to be called with something; say with what: --input 1x3x224x224", see="commands"
+            f"{subject} has to be called with something; say with what: --input 1x3x224x224", see="inputs"
         )
     # what the model prints is not what was asked for
     with _import_path(subject), redirect_stdout(sys.stderr):
@@ -85,7 +92,9 @@ def load(subject: str, inputs: Sequence[str], *, device: str = "auto", train: bo
             return trace(model, arguments, kwargs=kwargs, device=device, train=train)
         except SystemExit as error:
             raise UsageError(
-                f"{subject}: sys.exit({error.code!r}) was called while it was imported or run", see="commands"
+                f"{subject}: sys.exit({error.code!r}) was called while it was imported or run; "
+                'let the file do so below if __name__ == "__main__"',
+                see="commands",
             ) from None
 
 
@@ -124,11 +133,13 @@ def parse_inputs(texts: Sequence[str], option: str = "--input") -> tuple[tuple[S
                 see="inputs",
             )
         high = None if match["high"] is None else int(match["high"])
+        if high == 0:
+            raise UsageError(f"{option} {text}: no number is below 0; give a higher limit", see="inputs")
         value = spec(*map(int, match["shape"].split("x")), dtype=match["dtype"], high=high)
         if match["name"] is None:
             positional.append(value)
         elif match["name"] in named:
-            raise UsageError(f"{option} {text}: {match['name']} is given twice", see="inputs")
+            raise UsageError(f"{option} {text}: {match['name']} is given twice; keep one", see="inputs")
         else:
             named[match["name"]] = value
     return tuple(positional), named
@@ -180,14 +191,22 @@ def named(subject: str) -> Any:
         found: Any = _import_file(Path(source)) if source.endswith(".py") else importlib.import_module(source)
     except Exception as error:
         dotted = source.removesuffix(".py").replace("/", ".")
-        hint = f"; write it as {dotted}:{path}" if "relative import" in str(error) else ""
+        hint = "; mend that first"
+        if "relative import" in str(error):
+            hint = f"; write it as {dotted}:{path}"
+        elif source.endswith(".py") and not Path(source).is_file():
+            hint = "; name a file as seen from this folder"
+        elif isinstance(error, ModuleNotFoundError) and error.name == source.partition(".")[0]:
+            hint = f"; install it, or name its file, as in path/file.py:{path}"
         raise UsageError(
             f"{subject}: {source} cannot be imported: {type(error).__name__}: {error}{hint}", see="commands"
         ) from error
     for name in path.split("."):
         if not hasattr(found, name):
             near = nearest(name, [other for other in dir(found) if not other.startswith("_")])
-            raise UsageError(f"{subject}: {source} has no {path}{near}", see="commands")
+            raise UsageError(
+                f"{subject}: {source} has no {path}{near or '; name what is in it'}", see="commands"
+            )
         found = getattr(found, name)
     return found
 

@@ -1,7 +1,6 @@
 """The trace: the frozen record of one forward, and the questions that can be put to it.
 
-The records it holds are in ``records``. What is derived (MACs, depth, stages, text) is computed on demand by the
-rooms ``costs``, ``graph`` and ``drift``, and never stored.
+It holds ``records``; what is derived (MACs, depth, text) ``costs``, ``graph`` and ``drift`` compute on demand.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_archcheck.errors import noted
 from pytest_archcheck.names import nearest
 from pytest_archcheck.records import Call, LayerCall, Module, Op, Output, Section, StateTensor, TensorSpec
 
@@ -69,8 +69,8 @@ class Trace:
             KeyError: no such call ran; the message names the nearest ones.
         """
         if name not in self.by_id:
-            among = f"the {len(self.calls)} calls of {self.model.type}"
-            raise KeyError(f"no call {name!r} among {among}{nearest(name, self.by_id)}")
+            found = f"{self.model.type}{nearest(str(name), self.by_id) or '; trace.by_id has their names'}"
+            raise noted(KeyError(f"no call {name!r} among the {len(self)} calls of {found}"), "trace")
         return self.by_id[name]
 
     def __contains__(self, name: object) -> bool:

@@ -66,11 +66,14 @@ def read_header(path: str | Path) -> dict[str, tuple[int, ...]]:
             if start[8:9] == b"{":
                 return _safetensors(path, file)
     except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}", see="arch_checkpoint") from None
-    raise UsageError(
-        f"{path} is neither a safetensors file nor one of torch.save since torch 1.6; save it anew with one of them",
-        see="arch_checkpoint",
+        raise _refused(f"{path}: {error.strerror or error}; give the path of a checkpoint") from None
+    raise _refused(
+        f"{path} is neither a safetensors file nor one of torch.save since torch 1.6; save it anew with one of them"
     )
+
+
+def _refused(why: str) -> UsageError:
+    return UsageError(why, see="arch_checkpoint")
 
 
 def _index(path: Path) -> dict[str, tuple[int, ...]]:
@@ -78,19 +81,18 @@ def _index(path: Path) -> dict[str, tuple[int, ...]]:
         names: dict[str, str] = dict(json.loads(path.read_text("utf-8"))["weight_map"])
         shards = sorted({Path(str(shard)).name for shard in names.values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UsageError(
-            f'{path} is no index of shards: it has no "weight_map"', see="arch_checkpoint"
+        raise _refused(
+            f'{path} is no index of shards: it has no "weight_map"; give the one beside them'
         ) from None
     found: dict[str, tuple[int, ...]] = {}
     for shard in shards:
         if shard.endswith(".index.json"):
-            raise UsageError(f"{path} names another index, {shard}, as a shard", see="arch_checkpoint")
+            raise _refused(f"{path} names another index, {shard}, as a shard; give that one")
         found |= read_header(path.parent / shard)
     absent = [name for name in names if name not in found]
     if absent:
-        raise UsageError(
-            f"{path} promises {absent[0]} in {names[absent[0]]}, which does not hold it",
-            see="arch_checkpoint",
+        raise _refused(
+            f"{path} promises {absent[0]} in {names[absent[0]]}, which does not hold it; fetch both anew"
         )
     return found
 
@@ -98,16 +100,15 @@ def _index(path: Path) -> dict[str, tuple[int, ...]]:
 def _safetensors(path: Path, file: IO[bytes]) -> dict[str, tuple[int, ...]]:
     length = int.from_bytes(file.read(8), "little")
     if length > LARGEST:
-        raise UsageError(
-            f"{path}: its header says that it has {length:,} bytes; the file is damaged",
-            see="arch_checkpoint",
+        raise _refused(
+            f"{path}: its header says that it has {length:,} bytes; the file is damaged: fetch it anew"
         )
     try:
         header = json.loads(file.read(length))
         return {name: _shape(entry["shape"]) for name, entry in header.items() if name != "__metadata__"}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise UsageError(
-            f"{path}: its header is no description of tensors; the file is damaged", see="arch_checkpoint"
+        raise _refused(
+            f"{path}: its header is no description of tensors; the file is damaged: fetch it anew"
         ) from None
 
 
@@ -122,38 +123,35 @@ def _zip(path: Path, file: IO[bytes]) -> dict[str, tuple[int, ...]]:
         with zipfile.ZipFile(file) as archive:
             name = next((n for n in archive.namelist() if n.endswith("/data.pkl") or n == "data.pkl"), None)
             if name is None:
-                raise UsageError(
-                    f"{path} is a zip archive without data.pkl: not one of torch.save", see="arch_checkpoint"
+                raise _refused(
+                    f"{path} is a zip archive without data.pkl, so not one of torch.save; {_ADVICE}"
                 )
             with archive.open(name) as data:
                 pickled = data.read(LARGEST + 1)
         if len(pickled) > LARGEST:
-            raise UsageError(f"{path}: {name} has more than {LARGEST:,} bytes", see="arch_checkpoint")
+            raise _refused(f"{path}: {name} has more than {LARGEST:,} bytes; {_ADVICE}")
         return _tensors(_described(pickled, path), path)
     except UsageError:
         raise
     except Exception as error:  # a damaged file raises whatever it likes, and nothing of it has run
-        raise UsageError(
-            f"{path} cannot be read: {error or type(error).__name__}", see="arch_checkpoint"
+        raise _refused(
+            f"{path} cannot be read: {str(error) or type(error).__name__}; it may be damaged: fetch it anew"
         ) from None
 
 
 def _tensors(content: Any, path: Path) -> dict[str, tuple[int, ...]]:
     """Those of a state dict, or of the one that a dict of training state holds."""
     if not isinstance(content, Mapping):
-        raise UsageError(
-            f"{path} holds {type(content).__name__}, not a state dict; save model.state_dict()",
-            see="arch_checkpoint",
-        )
+        raise _refused(f"{path} holds {type(content).__name__}, not a state dict; save model.state_dict()")
     inner = [content.get(key) for key in _NESTED]
     for candidate in (*inner, content, *content.values()):
         if isinstance(candidate, Mapping):
             found = {key: value.shape for key, value in candidate.items() if isinstance(value, Saved)}
             if found:
                 return found
-    raise UsageError(
-        f"{path} holds no tensors; found the keys {', '.join(map(repr, list(content)[:5])) or 'none'}",
-        see="arch_checkpoint",
+    raise _refused(
+        f"{path} holds no tensors; found the keys {', '.join(map(repr, list(content)[:5])) or 'none'}; "
+        "save model.state_dict()"
     )
 
 
@@ -166,9 +164,7 @@ def _described(pickled: bytes, path: Path) -> Any:  # noqa: PLR0915 (one line fo
     memo: dict[Any, Any] = {}
     for number, (operation, argument, _) in enumerate(pickletools.genops(pickled)):
         if number > MOST:
-            raise UsageError(
-                f"{path} describes its tensors in more than {MOST:,} operations", see="arch_checkpoint"
-            )
+            raise _refused(f"{path} describes its tensors in more than {MOST:,} operations; {_ADVICE}")
         name = operation.name
         if name in _PASSED_OVER:
             continue
@@ -223,10 +219,7 @@ def _described(pickled: bytes, path: Path) -> Any:  # noqa: PLR0915 (one line fo
         elif argument is not None and not operation.stack_before:  # a number or a text
             stack.append(argument)
         else:
-            raise UsageError(
-                f"{path} holds the operation {name}, which no file of torch.save has; {_ADVICE}",
-                see="arch_checkpoint",
-            )
+            raise _refused(f"{path} holds the operation {name}, which no file of torch.save has; {_ADVICE}")
     raise ValueError("it ends in the middle")
 
 
@@ -270,9 +263,8 @@ def _known(named: _Global, path: Path) -> _Global:
     is_dtype = module == "torch" and name.isidentifier() and name[-1:].isdigit()
     is_numpy = module.partition(".")[0] == "numpy" and name in ("scalar", "dtype", "_reconstruct", "ndarray")
     if not (is_torch or is_dtype or is_numpy or named in _HARMLESS):
-        raise UsageError(
-            f"{path} holds {module}.{name}, which is no description of a tensor and is not run; {_ADVICE}",
-            see="arch_checkpoint",
+        raise _refused(
+            f"{path} holds {module}.{name}, which is no description of a tensor and is not run; {_ADVICE}"
         )
     return named
 

@@ -40,7 +40,9 @@ def known_counter(name: object) -> str:
         return name
     near = get_close_matches(str(name), names, n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise UsageError(f"unknown counter {name!r}: {hint}the counters are {', '.join(names)}", see="costs")
+    raise UsageError(
+        f"unknown counter {name!r}: {hint}the counters are {', '.join(names)}; name one", see="costs"
+    )
 
 
 def _count_flops(trace: Trace) -> MacCount:

@@ -71,7 +71,7 @@ def own_formula(call: Call) -> int | None:
         raise _REGISTRY.failed(name, error) from error
     if not isinstance(macs, Integral | float) or macs < 0 or int(macs) != macs:
         raise UsageError(
-            f"the MAC formula {name!r} ({home(formula)}) gave {macs!r} for {call.id}; it gives a whole number of MACs",
+            f"the MAC formula {name!r} ({home(formula)}) gave {macs!r} for {call.id}; return a whole number of MACs",
             see="costs",
         )
     return int(macs)

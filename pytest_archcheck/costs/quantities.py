@@ -69,7 +69,9 @@ def quantity(
         relation, value, tolerance = _parse(stated, unit)
     else:
         if (isinstance(stated, float) and not math.isfinite(stated)) or stated < 0:
-            raise UsageError(f"{stated!r} is no count; it must be finite and not negative", see="marks")
+            raise UsageError(
+                f"{stated!r} is no count; it must be finite and not negative, as in 11_689_512", see="marks"
+            )
         if isinstance(stated, float) and rel is None and within is None and unit == 1:
             raise UsageError(
                 f'{stated!r} is no exact count; write an integer, "1.81G", or add rel=', see="marks"

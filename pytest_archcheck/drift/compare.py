@@ -13,6 +13,7 @@ from pytest_archcheck.drift.groups import Group, Sizes, grouped, grouped_by_plac
 from pytest_archcheck.drift.noise import without_noise
 from pytest_archcheck.drift.pairs import Pairs
 from pytest_archcheck.drift.severity import FAILING, Change, Severity
+from pytest_archcheck.errors import noted
 from pytest_archcheck.traces import Trace
 
 
@@ -25,9 +26,12 @@ def diff(before: Trace, after: Trace) -> Drift:
     """
     for trace in (before, after):
         if not isinstance(trace, Trace):
-            raise TypeError(
-                f"diff() compares two traces and was given {type(trace).__name__}; "
-                "make one with trace(model, inputs) or Trace.from_text(text)"
+            raise noted(
+                TypeError(
+                    f"diff() compares two traces and was given {type(trace).__name__}; "
+                    "make one with trace(model, inputs) or Trace.from_text(text)"
+                ),
+                "drift",
             )
     pairs = Pairs(before, after)
     changes = without_noise(find_changes(pairs))

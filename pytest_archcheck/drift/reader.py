@@ -14,7 +14,7 @@ from pytest_archcheck.collector import collector_off
 from pytest_archcheck.drift.statements import Statement, read_statement
 from pytest_archcheck.drift.tokens import Problem, Tokens, fail
 from pytest_archcheck.drift.writer import FORMAT_VERSION, SECTION_INDENT
-from pytest_archcheck.errors import FormatError
+from pytest_archcheck.errors import FormatError, noted
 from pytest_archcheck.records import (
     Call,
     LayerCall,
@@ -53,8 +53,16 @@ def read(text: str, known: Known | None = None) -> Trace:
     Raises:
         FormatError: the text is not valid; the message names the line and what was expected.
     """
+    if not isinstance(text, str):
+        raise noted(
+            TypeError(f"expected the text of an .arch file, found {type(text).__name__}; read it first"),
+            "format",
+        )
     if not text.strip():
-        raise FormatError(f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}'", see="format")
+        raise FormatError(
+            f"line 1: the text is empty; expected 'archcheck {FORMAT_VERSION}': restore it, or record it anew",
+            see="format",
+        )
     text = text.removeprefix("\ufeff")
     reader = _Reader(known or Known())
     line = ""
@@ -259,7 +267,12 @@ class _Reader:
 def _header(line: str) -> None:
     word, _, version = line.partition(" ")
     if word != "archcheck":
-        fail(f"not an .arch file, expected 'archcheck {FORMAT_VERSION}'")
+        path = (
+            '; given is a path: read its text first, Path(…).read_text("utf-8")'
+            if word.endswith(".arch")
+            else ""
+        )
+        fail(f"not an .arch file, expected 'archcheck {FORMAT_VERSION}'{path}")
     if version != str(FORMAT_VERSION):
         fail(
             f"format version {version[:20]}, this release reads {FORMAT_VERSION}; "

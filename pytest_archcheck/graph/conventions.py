@@ -129,7 +129,7 @@ def _checked(item: object, name: str, count: Rule) -> tuple[str, int]:
             return layer, weight
     raise UsageError(
         f"the convention {name!r} ({home(count)}) gave {item!r}; "
-        "it gives names of layers, or pairs of a name and a whole number",
+        "return names of layers, or pairs of a name and a whole number",
         see="conventions",
     )
 

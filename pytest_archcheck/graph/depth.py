@@ -95,9 +95,7 @@ def weigh_path(
             return node.weight
         weight = weigh(node.call, node.weight)
         if not isinstance(weight, int) or weight < 0:
-            raise UsageError(
-                f"weigh gave {weight!r} for {node.id}; it gives a whole number", see="conventions"
-            )
+            raise UsageError(f"weigh gave {weight!r} for {node.id}; return a whole number", see="conventions")
         return int(weight)
 
     without = NO_EDGES if through_gates else graph.gates

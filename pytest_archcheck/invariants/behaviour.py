@@ -156,7 +156,7 @@ def _violation(found: Dependence, expected: str, told: str, why: str) -> Violati
         expected,
         told,
         why or f"it changes by {change}",
-        f"the first layer that brings it in is {layer}",
+        f"the first layer that brings it in is {layer}; mend it, or leave the mark out",
     )
 
 

@@ -28,9 +28,9 @@ class Dtype:
 
     def __init__(self, dtype: str, *, autocast: bool = False, allow: Sequence[str] = ()) -> None:
         if not isinstance(dtype, str):
-            raise UsageError(f'a dtype is its name, as in "bfloat16", not {dtype!r}', see="behaviour")
+            raise UsageError(f'a dtype is its name, as in "bfloat16", not {dtype!r}', see="arch_dtype")
         if not isinstance(autocast, bool):
-            raise UsageError(f"autocast is True or False, not {autocast!r}", see="behaviour")
+            raise UsageError(f"autocast is True or False, not {autocast!r}", see="arch_dtype")
         self.dtype, self.autocast, self.allow = dtype, autocast, checked_patterns(allow)
 
     def claims(self) -> Mapping[str, object]:
@@ -119,7 +119,8 @@ class Exportable:
         self.tried = [name for name, wanted in (("export", export), ("compile", compile)) if wanted is True]
         if not self.tried or not all(isinstance(wanted, bool) for wanted in (export, compile)):
             raise UsageError(
-                f"export={export!r}, compile={compile!r}: at least one of them is True", see="behaviour"
+                f"export={export!r}, compile={compile!r}: give True or False; at least one of them is True",
+                see="arch_exportable",
             )
 
     def claims(self) -> Mapping[str, object]:
@@ -136,5 +137,5 @@ class Exportable:
                     f"one graph by {call}",
                     "the export fails" if by == "export" else "the graph breaks",
                     refusal.reason,
-                    "write it without a branch on values, or state the other alone",
+                    f"write it without a branch on values, or state the other alone, by {by}=False",
                 )

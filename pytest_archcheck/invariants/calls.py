@@ -43,13 +43,15 @@ class ShapesFor:
         for name, size in sizes.items():
             if name not in names:
                 raise UsageError(
-                    f"{name}={size!r}: the input {inputs!r} has no {name}", see="arch_shapes_for"
+                    f"{name}={size!r}: the input {inputs!r} has no {name}; leave it out, or name the dimension",
+                    see="arch_shapes_for",
                 )
         for term in self.output:
             unknown = term.names - set(names) if isinstance(term, Term) else ()
             if unknown:
                 raise UsageError(
-                    f"{term} in {output!r}: the input {inputs!r} has no {min(unknown)}", see="arch_shapes_for"
+                    f"{term} in {output!r}: the input {inputs!r} has no {min(unknown)}; name a dimension that it has",
+                    see="arch_shapes_for",
                 )
         self.sizes = {name: _sizes(name, sizes[name]) for name in dict.fromkeys(names)}
         for bound in self._combinations():
@@ -130,7 +132,8 @@ def _dtype_of(inputs: object) -> tuple[object, ...] | None:
     dtype = getattr(only, "dtype", None)
     if dtype is None:
         raise UsageError(
-            "arch_shapes_for is for models with one positional input, a tensor; this one has others",
+            "arch_shapes_for is for models with one positional input, a tensor; this one has others; "
+            "state sizes of it by several tests with @arch",
             see="arch_shapes_for",
         )
     name = str(dtype).removeprefix("torch.")
@@ -139,7 +142,14 @@ def _dtype_of(inputs: object) -> tuple[object, ...] | None:
 
 def _cause(error: RecordingError) -> str:
     lines = [line.strip() for line in str(error).splitlines()]
-    return next((f"{lines[0]}: {line[6:].strip()}" for line in lines if line.startswith("torch:")), lines[0])
+    return next(
+        (
+            f"{lines[0]}: {line.partition(':')[2].strip()}"
+            for line in lines
+            if line.startswith(("torch:", "raised:"))
+        ),
+        lines[0],
+    )
 
 
 class ModeParity:
@@ -167,7 +177,11 @@ class ModeParity:
             outermost = [call for call in missing if names.isdisjoint(lineage(call.name)[1:-1])]
             for call in outermost:
                 yield Violation(
-                    call.id, "the same in both modes", f"runs in {mode} mode only", "", "mend the forward"
+                    call.id,
+                    "the same in both modes",
+                    f"runs in {mode} mode only",
+                    "",
+                    "mend the forward, so that both modes call it",
                 )
         yield from _other_shapes(train, evaluation)
 
@@ -183,7 +197,7 @@ def _other_shapes(train: Trace, evaluation: Trace) -> Iterator[Violation]:
                 "the same output in both modes",
                 f"{shape_text(call.output.shape)} in training, {shape_text(twin.output.shape)} in evaluation",
                 "",
-                "mend the forward",
+                "mend the forward, so that the mode changes no shape",
             )
             return
 

@@ -70,10 +70,10 @@ class Macs(Number):
         if self.counter is not None:
             known_counter(self.counter)
         if self.counter == "flops":
-            raise UsageError('counter="flops" counts 2 × MACs; state it by arch_flops', see="marks")
+            raise UsageError('counter="flops" counts 2 × MACs; state it by arch_flops', see="arch_flops")
         if self.counter in RUNNING and isinstance(self.total, Mapping):
             raise UsageError(
-                f'counter="{self.counter}" tells a total only; state modules without it', see="marks"
+                f'counter="{self.counter}" tells a total only; state modules without it', see="arch_macs"
             )
         super().__post_init__()
 
@@ -157,7 +157,7 @@ class ActivationPeak(_Bytes):
             raise UsageError(
                 "a peak is the whole model's; give a number, at_most=… or at_least=…; "
                 "bytes by layer are in trace.activations.per_call",
-                see="marks",
+                see="arch_activations",
             )
         super().__post_init__()
 

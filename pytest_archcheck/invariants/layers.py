@@ -31,7 +31,8 @@ class Layers:
         for name, number in self.counts.items():
             if type(number) is not int or number < 0:
                 raise UsageError(
-                    f"{name}={number!r}: a number of layers is a whole number", see="arch_layers"
+                    f"{name}={number!r}: a number of layers is a whole number, as in {name}=20",
+                    see="arch_layers",
                 )
 
     def claims(self) -> Mapping[str, object]:

@@ -51,12 +51,14 @@ class Number:
             raise UsageError("nothing is stated; give a total, at_most=… or at_least=…", see="marks")
         wanted = self._wanted()
         if (self.rel, self.abs) != (None, None) and all(w.relation != "=" for _, _, w in wanted):
-            raise UsageError("a tolerance belongs to a total; a limit has none", see="marks")
+            raise UsageError(
+                "a tolerance belongs to a total; a limit has none, so leave rel= or abs= out", see="marks"
+            )
         limits = {(pattern, w.relation): w.value for pattern, _, w in wanted}
         for pattern, relation in limits:
             if relation == "≥" and limits.get((pattern, "≤"), limits[pattern, "≥"]) < limits[pattern, "≥"]:
                 raise UsageError(
-                    f"no number is at most {self.at_most} and at least {self.at_least}", see="marks"
+                    f"no number is at most {self.at_most} and at least {self.at_least}; move one", see="marks"
                 )
 
     @property

@@ -42,5 +42,6 @@ def modules_matching(trace: Trace, pattern: str) -> list[str]:
 def no_match(pattern: str, wanted: str, found: str, why: str, names: Iterable[str], see: str) -> Violation:
     """The violation of a pattern that matches nothing, with the nearest names."""
     near = get_close_matches(pattern, list(dict.fromkeys(names)), n=3, cutoff=0.4)
-    advice = f"the nearest are {', '.join(near)}" if near else f"see {see} for the names"
+    which = f"the nearest {'is' if len(near) == 1 else 'are'} {', '.join(near)}" if near else f"see {see}"
+    advice = f"name what there is ({which}), or mend the model"
     return Violation(pattern, wanted, found, why, advice)

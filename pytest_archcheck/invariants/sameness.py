@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pytest_archcheck.errors import ArchcheckError, UsageError
+from pytest_archcheck.errors import ArchcheckError, FormatError, UsageError
 from pytest_archcheck.invariants.base import Context, Violation
 from pytest_archcheck.traces import Trace
 
@@ -55,11 +55,12 @@ class SameAs:
         if isinstance(self.reference, str | Path):
             path = Path(self.reference)
             try:
-                return Trace.from_text(path.read_text("utf-8"))
+                return Trace.from_text(path.read_text("utf-8", errors="replace"))
             except OSError as error:
-                raise UsageError(
-                    f"the reference {path} cannot be read: {error}", see="arch_same_as"
-                ) from None
+                why, advice = error.strerror, f"give its path as seen from {Path.cwd()}"
+            except FormatError as error:
+                why, advice = str(error), "restore it, or record it anew"
+            raise UsageError(f"the reference {path} cannot be read: {why}; {advice}", see="arch_same_as")
         try:
             return context.record(self.reference)
         except ArchcheckError as error:

@@ -39,9 +39,13 @@ class OutputShape:
         if self.path is not None:
             found = [o for o in trace.outputs if o.path.lstrip(".") == self.path.lstrip(".")]
             if not found:
-                paths = ", ".join(repr(o.path.lstrip(".")) for o in trace.outputs)
+                paths = ", ".join(repr(o.path.lstrip(".")) if o.path else "one" for o in trace.outputs)
                 yield Violation(
-                    "the outputs", f"an output {self.path!r}", f"outputs {paths}", "", "name one of them"
+                    "the outputs",
+                    f"an output {self.path!r}",
+                    f"{paths}" if trace.output.path else "one, without a name",
+                    "",
+                    "name one that is there, or leave path= out; or mend the forward",
                 )
                 return
             output = found[0]
@@ -131,7 +135,7 @@ def checked_shape(shape: object) -> Shape:
                 see="arch_shapes",
             )
     if shape.count(...) > 1:
-        raise UsageError(f"{shape!r}: ... can stand once in a shape", see="arch_shapes")
+        raise UsageError(f"{shape!r}: ... can stand once in a shape; write the others out", see="arch_shapes")
     return shape
 
 

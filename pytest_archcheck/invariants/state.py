@@ -29,7 +29,7 @@ class Frozen:
             if not isinstance(pattern, str) or not pattern:
                 raise UsageError(
                     f'a pattern is text that names parameters, as in "backbone.**", not {pattern!r}',
-                    see="marks",
+                    see="arch_frozen",
                 )
         self.patterns = patterns
 
@@ -81,7 +81,7 @@ class Tied:
         if len(names) < 2 or not all(isinstance(name, str) and name for name in names):
             raise UsageError(
                 f'give the names of two or more tensors, as in "lm_head.weight", "embed.weight", not {names!r}',
-                see="marks",
+                see="arch_tied",
             )
         self.names = names
 
@@ -138,8 +138,8 @@ class NoUnused:
         if opaque is not None:
             raise UsageError(
                 f"where the tensors of {opaque.removeprefix('opaque:')} come from was not recorded, so the data flow "
-                "does not tell what is unused; arch_gradients runs a backward instead",
-                see="marks",
+                "does not tell what is unused; state arch_gradients, which runs a backward, instead",
+                see="arch_no_unused",
             )
         names = [tensor.name for tensor in trace.state if tensor.trainable]
         allowed: set[str] = set()

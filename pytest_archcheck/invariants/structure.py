@@ -9,6 +9,7 @@ from itertools import groupby
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph.shortcuts import KINDS
 from pytest_archcheck.invariants.base import Context, Violation
+from pytest_archcheck.invariants.patterns import no_match
 from pytest_archcheck.traces import Trace
 
 
@@ -26,7 +27,7 @@ class Stages:
         is_row = isinstance(self.pattern, tuple | list)
         if not is_row or not all(type(number) is int and number > 0 for number in self.pattern):
             raise UsageError(
-                f"stages are numbers of blocks, as in (3, 4, 6, 3), not {self.pattern!r}", see="marks"
+                f"stages are numbers of blocks, as in (3, 4, 6, 3), not {self.pattern!r}", see="arch_stages"
             )
 
     def claims(self) -> Mapping[str, object]:
@@ -78,11 +79,15 @@ class Shortcuts:
         self.counts = {kind: number for kind, number in stated.items() if number is not None}
         if not self.counts:
             raise UsageError(
-                "nothing is stated; write kinds and numbers, as in identity=12, projection=4", see="marks"
+                "nothing is stated; write kinds and numbers, as in identity=12, projection=4",
+                see="arch_shortcuts",
             )
         for kind, number in self.counts.items():
             if type(number) is not int or number < 0:
-                raise UsageError(f"{kind}={number!r}: a number of shortcuts is a whole number", see="marks")
+                raise UsageError(
+                    f"{kind}={number!r}: a number of shortcuts is a whole number, as in {kind}=4",
+                    see="arch_shortcuts",
+                )
 
     def claims(self) -> Mapping[str, object]:
         """The number of each kind by itself."""
@@ -138,10 +143,10 @@ class ReceptiveFieldSize:
             if not (numbers and all(type(n) in kinds and n > 0 for n in numbers)):  # type: ignore[operator]
                 raise UsageError(
                     f"{name} is a number of input positions, as in 427 or (427, 427), not {value!r}",
-                    see="marks",
+                    see="arch_receptive_field",
                 )
         if self.at is not None and not isinstance(self.at, str):
-            raise UsageError(f"at is the name of a layer, not {self.at!r}", see="marks")
+            raise UsageError(f"at is the name of a layer, not {self.at!r}", see="arch_receptive_field")
 
     def claims(self) -> Mapping[str, object]:
         """Size and stride, for each layer by itself."""
@@ -152,12 +157,20 @@ class ReceptiveFieldSize:
     def check(self, trace: Trace, context: Context) -> Iterator[Violation]:
         """One violation for the size and one for the stride."""
         if self.at is not None and self.at not in trace:
-            yield Violation(self.at, "a layer of that name", "none ran", "", "see trace.layers for the names")
+            names = [call.id for call in trace.calls]
+            yield no_match(self.at, "a layer of that name", "none ran", "", names, "trace.layers")
             return
         found_field = trace.receptive_field(self.at)
         if found_field is None:
             wanted = f"a receptive field of {self.size}"
-            yield Violation(self.at or "the model", wanted, "none: no convolution or pooling before it")
+            none = "none: no convolution or pooling before it"
+            yield Violation(
+                self.at or "the model",
+                wanted,
+                none,
+                "",
+                "name a layer behind one with at=, or mend the model",
+            )
             return
         by = found_field.ended_by
         why = f"the field of {found_field.at}, before {by} mixes positions" if by else ""

@@ -52,7 +52,9 @@ class Term:
         try:
             found = _value(self._tree, sizes)
         except ZeroDivisionError:
-            raise UsageError(f"{self.text} with {where} divides by zero", see="arch_shapes_for") from None
+            raise UsageError(
+                f"{self.text} with {where} divides by zero; leave that size out", see="arch_shapes_for"
+            ) from None
         if found.denominator != 1:
             raise UsageError(
                 f"{self.text} with {where} is {float(found):g}, no whole number; write {self.text.replace('/', '//')} "

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator
 from typing import Any
 
 from pytest_archcheck.collector import collector_off
+from pytest_archcheck.errors import noted
 from pytest_archcheck.matching.colours import Colours
 from pytest_archcheck.matching.names import map_names
 from pytest_archcheck.matching.normal import NormalForm, Operand, Vertex, normal_form
@@ -31,8 +32,12 @@ def match(trace: Trace, reference: Trace) -> Match:
     """
     for given in (trace, reference):
         if not isinstance(given, Trace):
-            raise TypeError(
-                f"same_as() compares traces and was given {type(given).__name__}; make one with trace(model, inputs)"
+            raise noted(
+                TypeError(
+                    f"same_as() compares traces and was given {type(given).__name__}; "
+                    "make one with trace(model, inputs)"
+                ),
+                "structure",
             )
     return _Matching(trace, reference).match()
 

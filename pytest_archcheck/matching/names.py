@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cached_property
 from typing import TypeVar
 
-from pytest_archcheck.errors import UsageError
+from pytest_archcheck.errors import UsageError, noted
 from pytest_archcheck.records import StateTensor
 from pytest_archcheck.traces import Trace
 
@@ -29,6 +29,8 @@ class NameMapping(Mapping[str, str]):
         }
 
     def __getitem__(self, name: str) -> str:
+        if name not in self._names:
+            raise noted(KeyError(self._unknown(name)), "structure")
         return self._names[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -36,6 +38,14 @@ class NameMapping(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def _unknown(self, name: object) -> str:
+        near = get_close_matches(str(name), self._names, n=1)
+        hint = f"; the nearest is {near[0]!r}" if near else "; list(mapping) has them"
+        other = (
+            "; it is a name of the other model: use mapping.inverse" if name in self.inverse._names else hint
+        )
+        return f"{name!r} is no name of the model that this mapping renames from{other}"
 
     def rename(self, state: Mapping[str, T]) -> OrderedDict[str, T]:
         """A state dict of the one model, or a part of it, under the names of the other.
@@ -51,14 +61,7 @@ class NameMapping(Mapping[str, str]):
         ]
         for name in state:
             if name not in self._names and name not in extra:
-                near = get_close_matches(name, self._names, n=1)
-                hint = f"; the nearest is {near[0]!r}" if near else ""
-                other = (
-                    "; it is a name of the other model: use mapping.inverse" if name in self.inverse else hint
-                )
-                raise UsageError(
-                    f"{name!r} is no name of the model that this mapping renames from{other}", see="structure"
-                )
+                raise UsageError(self._unknown(name), see="structure")
         renamed: OrderedDict[str, T] = OrderedDict()
         for names, others in self._groups:
             value = next((state[name] for name in names if name in state), _MISSING)

@@ -128,7 +128,7 @@ def _proposal(subject: str, inputs: Sequence[str]) -> Proposal:
     if found is None:
         raise RecordingError(
             f"{subject}: none of the guessed inputs fits; say what it is called with: --input 1x3x224x224",
-            see="inputs",
+            see="init",
         )
     recorded, guess = found
     return Proposal(subject, guess.inputs, guess.kwargs, recorded, guess.why)

@@ -143,7 +143,9 @@ def _trace_of(
     if not outputs:
         name = type(recorder.clone).__name__
         raise RecordingError(
-            f"{name} returned {described(result)}, in which there is no tensor", see="inputs"
+            f"{name} returned {described(result)}, in which there is no tensor\n"
+            "  do: return the tensors, alone or in a tuple, list, dict or dataclass",
+            see="inputs",
         )
     calls = tuple(call for call in recorder.calls if call is not None)
     if isinstance(calls[0], LayerCall) and calls[0].name == "." and not calls[0].atomic:

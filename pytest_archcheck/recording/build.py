@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.failures import place_in_project
 from pytest_archcheck.recording.placements import Placement, random_state_kept
 from pytest_archcheck.recording.twins import NoValuesError
 from pytest_archcheck.records import StateTensor, TensorSpec
@@ -104,7 +105,8 @@ def _refuse_too_large(model: nn.Module) -> None:
     if memory is not None and needed > memory:
         raise NoValuesError(
             f"{type(model).__name__} holds {needed / 2**30:,.1f} GiB of parameters and buffers, "
-            f"and this machine has {memory / 2**30:,.1f} GiB of memory",
+            f"and this machine has {memory / 2**30:,.1f} GiB of memory\n"
+            "  do: record on meta or fake, which need none",
             see="inputs",
         )
 
@@ -123,11 +125,14 @@ def _explain(factory: Callable[..., Any], error: Exception) -> str:
     except TypeError as missing:
         return (
             f"{name} cannot be called without arguments: {missing}; "
-            f"give a factory that can, as in lambda: {name}(…)"
+            f"give a function that calls it with them, as in lambda: {name}(…)"
         )
     except ValueError:
         pass
-    return f"{name} raised while it built the model: {type(error).__name__}: {error}"
+    return (
+        f"{name} raised while it built the model: {type(error).__name__}: {error}{place_in_project(error)}\n"
+        f"  do: mend it, or give a function that builds the model in another way"
+    )
 
 
 def name_of(model: Any) -> str:

@@ -88,15 +88,14 @@ class Cloner:
         Raises:
             RecordingError: the model is scripted, or has meta tensors where values are needed.
         """
-        self._model = model
-        clone = self.module(model)
-        if isinstance(clone, torch.jit.ScriptModule):
+        if isinstance(model, torch.jit.ScriptModule):
             raise RecordingError(
                 f"a scripted module ({type(model).__name__}) has no Python forward to record; "
                 "record the module that it was scripted from",
                 see="inputs",
             )
-        return clone
+        self._model = model
+        return self.module(model)
 
     @functools.cached_property
     def tree(self) -> set[int]:

@@ -65,7 +65,7 @@ def dependence(
             what = "row" if across == "batch" else "position"
             raise UsageError(
                 f"the inputs have {size or 'no'} {what}{'s' * (not size)} along dimension {dim}, and two or more are "
-                f"needed to tell them apart; state larger inputs",
+                f"needed to tell them apart; state larger inputs, or another dim=",
                 see="behaviour",
             )
         tried: dict[str, list[_Part | None]] = {
@@ -148,7 +148,9 @@ def _compared(
     if not judged:
         shapes = ", ".join(str(list(tensor.shape)) for _, tensor in before)
         raise UsageError(
-            f"no output has {size} rows or positions along dimension {dim}; found {shapes}", see="behaviour"
+            f"no output has {size} rows or positions along dimension {dim}; found {shapes}; "
+            "name the dimension that has them with dim=",
+            see="behaviour",
         )
     return tuple(found)
 

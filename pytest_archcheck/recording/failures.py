@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from traceback import walk_tb
+
 from pytest_archcheck.drift.writer import call_text, config_text, spec_text
 from pytest_archcheck.errors import RecordingError
 from pytest_archcheck.recording.recorder import Recorder
 from pytest_archcheck.records import Module, TensorSpec
 
 _SHOWN = 5
+_RECORDED = " while it was recorded"
 
 
 def explain_failure(recorder: Recorder, error: BaseException, device: str) -> str:
@@ -17,7 +22,7 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
     failure = failure if failure is not None and failure.error is error else None
     frame = failure.frame if failure is not None else None
     where = (frame.owner.module.name or "the root") if frame else "the start"
-    lines = [f"{model} failed at {where} while it was recorded on {device}"]
+    lines = [f"{model} failed at {where}{_RECORDED} on {device}"]
     if frame is not None:
         record = frame.owner.module
         lines.append(f"  layer:  {record.type}{config_text(record)}")
@@ -27,25 +32,34 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
         lines.append(f"  got:    {_listed(frame.inputs)}")
     if failure is not None and failure.function:
         lines.append(f"  call:   {failure.function} of {_listed(failure.operands)}")
-    message = str(error).strip().splitlines() or [""]
-    lines.append(f"  torch:  {type(error).__name__}: {message[0]}")
+    message = (str(error).strip().splitlines() or [""])[0].removesuffix(", but expected one of:")
+    place = place_in_project(error)
+    lines.append(f"  {'raised:' if place else 'torch: '} {type(error).__name__}: {message}{place}")
     done = [call for call in recorder.calls if call is not None]
     if done:
         lines.append(f"  the trace so far, last {min(len(done), _SHOWN)} of {len(done)} calls:")
         lines += [f"    {call_text(call, derived=False)}" for call in done[-_SHOWN:]]
     else:
         lines.append("  the trace so far: nothing ran before it")
-    if device == "meta" and not isinstance(error, RecordingError):
+    if device == "meta" and _needs_values(error):
         lines.append(
             "  do: if the forward needs values (.item(), a branch on data), record on cpu or with auto"
+            " (device=, --device, in pytest --arch-device)"
         )
     elif not recorder.given:
-        lines.append("  do: it was called without a tensor; an input is a shape, as in (1, 3, 224, 224)")
+        lines.append(
+            "  do: it was called without a tensor; give a shape, a tuple as in (1, 3, 224, 224), or a tensor"
+        )
     else:
         lines.append(
             "  do: check what the model is called with against what the layer wanted, or mend its forward"
         )
     return "\n".join(lines)
+
+
+def _needs_values(error: BaseException) -> bool:
+    """Whether torch says of an error that it is due to meta, which has none."""
+    return isinstance(error, NotImplementedError) or "meta" in str(error).lower()
 
 
 def in_short(error: Exception) -> str:
@@ -55,6 +69,34 @@ def in_short(error: Exception) -> str:
     if cause is None or type(cause).__name__ in line:
         return line
     return f"{line}: {type(cause).__name__}: {(str(cause).strip().splitlines() or [''])[0]}"
+
+
+def tried(failures: Mapping[str, RecordingError], told: RecordingError) -> str:
+    """One line on the placements that a model failed on besides the one that is told; empty where that says all."""
+    ends = {name: _end(name, error) for name, error in failures.items()}
+    others = {name: end for name, end in ends.items() if failures[name] is not told}
+    known = next(end for name, end in ends.items() if failures[name] is told)
+    if all(end == known for end in others.values()):
+        is_placed = known[0] != str(told).splitlines()[0]
+        return f"  tried:  {' and '.join(ends)}, which fail alike" if others and is_placed else ""
+    texts = (f"{name}: {in_short(failures[name]).replace(f'{_RECORDED} on {name}', '')}" for name in others)
+    return f"  tried:  {'; '.join(texts)}"
+
+
+def _end(name: str, error: RecordingError) -> tuple[str, type[BaseException] | None]:
+    """Where and how a recording ended, whatever its placement: torch says the same otherwise on each."""
+    cause = error.__cause__
+    line = str(error).splitlines()[0].removesuffix(f" on {name}").removesuffix(_RECORDED)
+    return line, None if cause is None else type(cause)
+
+
+def place_in_project(error: BaseException) -> str:
+    """The file and line, in parentheses, of what neither torch nor this package raised; else empty."""
+    *_, (frame, line) = walk_tb(error.__traceback__)
+    if str(frame.f_globals.get("__name__")).partition(".")[0] in ("torch", "pytest_archcheck"):
+        return ""
+    path = Path(frame.f_code.co_filename)
+    return f" ({path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line})"
 
 
 def _listed(specs: tuple[TensorSpec, ...]) -> str:

@@ -71,15 +71,17 @@ def gradients(
         )
         if not isinstance(total, torch.Tensor):
             raise UsageError(
-                f"no output of {type(clone).__name__} depends on a trainable parameter; "
-                "is all of it frozen, or does it run under no_grad?",
+                f"no output of {type(clone).__name__} depends on a trainable parameter: "
+                "all are frozen, or it runs under no_grad; give a model that trains",
                 see="behaviour",
             )
         try:
             found = torch.autograd.grad(total, list(trained.values()), allow_unused=True)
         except RuntimeError as error:
             raise RecordingError(
-                f"the backward of {type(clone).__name__} failed on {place.name}: {error}", see="behaviour"
+                f"the backward of {type(clone).__name__} failed on {place.name}: {type(error).__name__}: {error}; "
+                "mend what torch names there",
+                see="behaviour",
             ) from error
         owners = {
             id(p): module for module in clone.modules() for p in module._parameters.values() if p is not None

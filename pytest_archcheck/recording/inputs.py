@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
@@ -60,7 +60,9 @@ def make_arguments(
         raise
     except Exception as error:
         raise RecordingError(
-            f"the inputs cannot be made on {place.name}: {type(error).__name__}: {error}", see="inputs"
+            f"the inputs cannot be made on {place.name}: {type(error).__name__}: {error}\n"
+            "  do: give another dtype, or the tensors themselves",
+            see="inputs",
         ) from error
     try:
         signature = inspect.signature(model.forward)
@@ -71,10 +73,10 @@ def make_arguments(
     except TypeError as error:
         raise RecordingError(
             f"the inputs do not fit: {type(model).__name__}.forward"
-            f"{signature} was given {len(args)} positional argument(s) "
-            f"and the keywords {sorted(named) or 'none'}: {error}; "
-            "a tuple of integers is one shape, any other tuple is the positional arguments, and keyword "
-            "arguments go through kwargs=",
+            f"{signature} was called with {_counted(args)} and {_keywords(named)}: {error}\n"
+            "  do: give each argument once: a tuple of integers is one shape, any other tuple the positional "
+            "arguments,\n      kwargs= the keyword arguments; on the command line each is an --input SHAPE, by name "
+            "--input NAME=SHAPE",
             see="inputs",
         ) from None
     leaves: list[tuple[str, torch.Tensor]] = []
@@ -86,6 +88,14 @@ def make_arguments(
         else:
             leaves += tensor_leaves(value, name)
     return Arguments(args, named, tuple(leaves))
+
+
+def _counted(args: Sequence[Any]) -> str:
+    return f"{len(args) or 'no'} positional argument{'s' * (len(args) != 1)}"
+
+
+def _keywords(named: Mapping[str, Any]) -> str:
+    return f"the keyword{'s' * (len(named) > 1)} {', '.join(named)}" if named else "no keywords"
 
 
 def _floating_dtype(model: nn.Module) -> torch.dtype:
@@ -153,8 +163,8 @@ class _Maker:
         dtype = getattr(torch, item.dtype, None)
         if not isinstance(dtype, torch.dtype):
             raise UsageError(
-                f"spec(…, dtype={item.dtype!r}): torch has no such dtype; "
-                'give a name like "float32", "int64" or "bool"',
+                f"an input of dtype {item.dtype!r}: torch has no such dtype; "
+                "give a name like float32, int64 or bool",
                 see="inputs",
             )
         return dtype

@@ -248,4 +248,7 @@ class Layers:
 def refuse_autocast() -> None:
     """Raise where autocast is on, for a recording on meta."""
     if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
-        raise RecordingError("autocast does not reach tensors on meta; record on a real device", see="inputs")
+        raise RecordingError(
+            'autocast does not reach tensors on meta; record on cpu or CUDA, as with device="cpu"',
+            see="inputs",
+        )

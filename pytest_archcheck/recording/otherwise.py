@@ -48,7 +48,7 @@ def record_as(
 
     wanted = getattr(torch, dtype, None)
     if not isinstance(wanted, torch.dtype) or not wanted.is_floating_point:
-        raise UsageError(f'{dtype!r} is no floating dtype; write one like "bfloat16"', see="inputs")
+        raise UsageError(f'{dtype!r} is no floating dtype; write one like "bfloat16"', see="arch_dtype")
     if autocast:
         place = with_values(device)
         with torch.autocast("cuda" if place.startswith("cuda") else "cpu", wanted):

@@ -50,7 +50,7 @@ def placements(name: str) -> tuple[str, ...]:
         UsageError: an unknown name, or CUDA where there is none.
     """
     if not isinstance(name, str):
-        raise UsageError(f"device={name!r}: give its name, one of {NAMES}", see="inputs")
+        raise UsageError(f"device={name!r}: give its name, one of {NAMES}", see="arch-device")
     if name == "auto":
         return LADDER if torch.cuda.is_available() else LADDER[1:]
     if name in ("meta", "cpu", "fake"):
@@ -59,10 +59,11 @@ def placements(name: str) -> tuple[str, ...]:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if int(name[5:] or 0) >= count:
             raise UsageError(
-                f"device={name!r}: this machine has {count} CUDA device(s); use auto", see="inputs"
+                f"device={name!r}: this machine has {count or 'no'} CUDA device{'s' * (count != 1)}; use auto",
+                see="arch-device",
             )
         return (name,)
-    raise UsageError(f"device={name!r} is none of {NAMES}", see="inputs")
+    raise UsageError(f"device={name!r} is none of {NAMES}; auto chooses", see="arch-device")
 
 
 def with_values(device: str) -> str:

@@ -14,7 +14,7 @@ from pytest_archcheck.recording.build import Subject, is_model_or_factory
 from pytest_archcheck.recording.caches import caches_clean
 from pytest_archcheck.recording.classes import per_class
 from pytest_archcheck.recording.clone import Cloner
-from pytest_archcheck.recording.failures import in_short
+from pytest_archcheck.recording.failures import in_short, place_in_project, tried
 from pytest_archcheck.recording.inputs import Arguments, make_arguments
 from pytest_archcheck.recording.placements import Placement, placement, placements, undisturbed
 from pytest_archcheck.recording.recorder import unrecorded
@@ -62,6 +62,7 @@ def on_first_placement(
     """
     subject = Subject(model)
     notes: list[str] = []
+    failures: dict[str, RecordingError] = {}
     failure: RecordingError | None = None
     latest: RecordingError | None = None
     for name in placements(device):
@@ -74,14 +75,16 @@ def on_first_placement(
             return attempt(built, place, tuple(notes))
         except RecordingError as error:
             notes.append(f"{name}: {in_short(error)}")
+            failures[name] = error
             failure = _more_telling(failure, error)
             latest = error
             if error.__cause__ is not None:  # a failed forward's activations
                 traceback.clear_frames(error.__cause__.__traceback__)
     assert failure is not None
-    if len(notes) > 1:
+    others = tried(failures, failure)
+    if others:
         story, separator, advice = str(failure).partition("\n  do:")
-        failure.args = (f"{story}\n  tried:  {'; '.join(notes)}{separator}{advice}",)
+        failure.args = (f"{story}\n{others}{separator}{advice}",)
     raise failure
 
 
@@ -207,7 +210,8 @@ def _has_own_mode(cls: type[Any]) -> bool:
 
 def _not_set_up(model: nn.Module, error: Exception) -> RecordingError:
     return RecordingError(
-        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}",
+        f"{type(model).__name__} cannot be set up for recording: {type(error).__name__}: {error}"
+        f"{place_in_project(error)}\n  do: mend it, so that a copy of the model can be made and train() called",
         see="inputs",
     )
 
@@ -220,13 +224,15 @@ def _give_shapes(clone: nn.Module, arguments: Arguments, place: Placement) -> No
     except Exception as error:
         raise RecordingError(
             f"{type(clone).__name__} has lazy modules, and the call that would give them their shapes failed on "
-            f"{place.name}: {type(error).__name__}: {error}",
+            f"{place.name}\n  torch:  {type(error).__name__}: {error}{place_in_project(error)}\n"
+            "  do: check what the model is called with, or mend its forward",
             see="inputs",
         ) from error
     for name, tensor in (*clone.named_parameters(), *clone.named_buffers()):
         if nn.parameter.is_lazy(tensor):
             raise RecordingError(
-                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward",
+                f"{name} of {type(clone).__name__} has no shape: its lazy module is not called in the forward\n"
+                "  do: call it there, or take it out",
                 see="inputs",
             )
 
@@ -240,4 +246,6 @@ def _more_telling(first: RecordingError | None, second: RecordingError) -> Recor
 
 def described(thing: Any) -> str:
     """A thing's class and the beginning of its text, for error messages."""
+    if thing is None:
+        return "None"
     return f"{type(thing).__name__} {str(thing)[:60]!r}"

@@ -68,7 +68,9 @@ def _twin_of(tensor: torch.Tensor, place: Placement, share: bool) -> torch.Tenso
                 twin = _copied(plain, place)
     else:
         raise NoValuesError(
-            f"its tensors are on meta and have no values to run with on {place.name}", see="inputs"
+            f"its tensors are on meta and have no values to run with on {place.name}\n"
+            "  do: record on meta or fake, or give a function that builds it with values",
+            see="inputs",
         )
     if isinstance(tensor, nn.Parameter):
         made = nn.Parameter(twin, requires_grad=tensor.requires_grad)

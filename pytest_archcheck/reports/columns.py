@@ -113,7 +113,9 @@ def chosen(text: str | None) -> tuple[str, ...]:
     words = [word.strip().removeprefix("+") for word in text.split(",")]
     for word in words:
         if word.lower() not in names:
-            raise UsageError(f"--columns: {word!r} is no column; they are {', '.join(COLUMNS)}", see="show")
+            raise UsageError(
+                f"--columns: {word!r} is no column; name some of {', '.join(COLUMNS)}", see="show"
+            )
     own = [names[word.lower()] for word in words]
     if text.lstrip().startswith("+"):
         return tuple(name for name in COLUMNS if name in {*own, *DEFAULT})

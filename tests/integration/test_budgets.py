@@ -50,7 +50,7 @@ def test_what_holds(pytester, marks):
             [
                 "  expected: a module of that name",
                 "  found:    there is none",
-                "  do:       the nearest are conv",
+                "  do:       name what there is (the nearest is conv), or mend the model",
             ],
         ),
         (

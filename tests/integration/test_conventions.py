@@ -147,7 +147,7 @@ def test_a_convention_needs_a_name():
 
 @pytest.mark.usefixtures("registered")
 def test_a_path_is_weighed_in_whole_numbers():
-    with pytest.raises(UsageError, match=r"weigh gave 0.5 for conv1; it gives a whole number"):
+    with pytest.raises(UsageError, match=r"weigh gave 0.5 for conv1; return a whole number"):
         recorded("resnet18").longest_path(lambda call, weight: 0.5 * weight)
 
 
@@ -165,7 +165,7 @@ def test_one_name_is_one_layer():
 
 @pytest.mark.usefixtures("registered")
 def test_a_convention_without_a_rule_is_refused():
-    with pytest.raises(UsageError, match="'mine' needs a docstring; its first line is the rule"):
+    with pytest.raises(UsageError, match="'mine' needs a docstring; write one, whose first line is the rule"):
         convention("mine")(lambda trace: [])
 
 
@@ -185,9 +185,7 @@ def test_a_convention_that_fails_or_gives_no_layers_is_named():
         UsageError, match=r"'failing' \(.*failing\) failed: KeyError: 'stem' \(.*test_conv.*py:\d+\)"
     ):
         recorded("resnet18").depth("failing")
-    with pytest.raises(
-        UsageError, match=r"'numbers' \(.*numbers\) gave 3; it gives names of layers, or pairs"
-    ):
+    with pytest.raises(UsageError, match=r"'numbers' \(.*numbers\) gave 3; return names of layers, or pairs"):
         recorded("resnet18").depth("numbers")
 
 

@@ -200,7 +200,7 @@ def test_net():
     )
 
     result.stdout.fnmatch_lines(
-        ["*convs: expected a layer of that name, found none ran", "*do:*the nearest are conv*"]
+        ["*convs: expected a layer of that name, found none ran", "*do:*the nearest is conv*"]
     )
 
 

@@ -207,7 +207,10 @@ def test_batch_norm_in_training_mode_is_told_as_the_cause():
 
     assert told(found) == [("the output", "row 1 depends on row 0")]
     assert found[0].why == "batch norm in training mode normalises over the batch"
-    assert found[0].advice == "the first layer that brings it in is bn1 (BatchNorm2d)"
+    assert (
+        found[0].advice
+        == "the first layer that brings it in is bn1 (BatchNorm2d); mend it, or leave the mark out"
+    )
 
 
 class Mixing(nn.Module):
@@ -242,7 +245,7 @@ class Centred(nn.Module):
 def test_the_first_layer_that_mixes_rows_is_named(by, layer):
     found = violations("arch_batch_independent", functools.partial(Mixing, by), (3, 4))
 
-    assert found[0].advice == f"the first layer that brings it in is {layer}"
+    assert found[0].advice == f"the first layer that brings it in is {layer}; mend it, or leave the mark out"
 
 
 def test_the_axis_of_the_batch_can_be_another():
@@ -334,7 +337,10 @@ def test_dropout_draws_in_training_only(name):
 def test_what_draws_is_named():
     found = violations("arch_deterministic", torchvision_model("vgg11"), IMAGES, train=True)
 
-    assert found[0].advice == "the first layer that brings it in is classifier.2 (Dropout)"
+    assert (
+        found[0].advice
+        == "the first layer that brings it in is classifier.2 (Dropout); mend it, or leave the mark out"
+    )
 
 
 def test_functional_dropout_that_forgets_the_mode_is_caught():
@@ -348,7 +354,10 @@ def test_functional_dropout_that_forgets_the_mode_is_caught():
 
     found = violations("arch_deterministic", Forgetful, (2, 4))
 
-    assert found[0].advice == "the first layer that brings it in is the model's own forward"
+    assert (
+        found[0].advice
+        == "the first layer that brings it in is the model's own forward; mend it, or leave the mark out"
+    )
 
 
 # -- modes and sizes -------------------------------------------------------------------------------
@@ -627,7 +636,10 @@ def test_an_output_of_one_number_for_each_row_is_judged():
 
     assert violations("arch_batch_independent", Critic, (2, 3, 8, 8)) == []
     found = violations("arch_batch_independent", Critic, (2, 3, 8, 8), train=True)
-    assert found[0].advice == "the first layer that brings it in is norm (BatchNorm2d)"
+    assert (
+        found[0].advice
+        == "the first layer that brings it in is norm (BatchNorm2d); mend it, or leave the mark out"
+    )
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_an_unknown_device_is_told():
 
 
 def test_a_missing_cuda_device_is_told():
-    with pytest.raises(UsageError, match=r"device='cuda:99': this machine has \d+ CUDA device"):
+    with pytest.raises(UsageError, match=r"device='cuda:99': this machine has (no|\d+) CUDA device"):
         trace(nn.Linear(4, 4), (2, 4), device="cuda:99")
 
 
