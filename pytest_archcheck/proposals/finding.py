@@ -125,10 +125,8 @@ def _look(module: Any, tree: ast.Module, found: Found) -> None:
             continue
         thing = getattr(module, node.name, None)
         if isinstance(node, ast.FunctionDef):
-            results = [
-                _annotated(thing),
-                *(getattr(module, name, None) for name in _returned(node, functions)),
-            ]
+            called = [_resolved(module, name) for name in _returned(node, functions)]
+            results = [_annotated(thing), *called, *map(_annotated, called)]
         else:
             results = [thing]
         if not any(map(is_model, results)):

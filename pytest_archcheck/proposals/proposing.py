@@ -102,7 +102,7 @@ def _recorded(
     kept: list[Proposal] = []
     for proposal in proposals:
         others = [other for other in proposals if other is not proposal]
-        whole = next((other for other in others if _is_part(proposal.trace, other.trace)), None)
+        whole = next((other for other in others if _is_part(proposal, other.trace)), None)
         same = next((other for other in kept if other.trace.to_text() == proposal.trace.to_text()), None)
         if whole or same:
             what = f"part of {whole.subject}" if whole else f"the same as {same.subject if same else ''}"
@@ -134,9 +134,10 @@ def _proposal(subject: str, inputs: Sequence[str]) -> Proposal:
     return Proposal(subject, guess.inputs, guess.kwargs, recorded, guess.why)
 
 
-def _is_part(trace: Trace, of: Trace) -> bool:
-    """Whether the class of a model is that of a module inside another."""
-    return any(module.name and module.type == trace.model.type for module in of.modules)
+def _is_part(proposal: Proposal, of: Trace) -> bool:
+    """Whether a model is a class, no function, and that of a module inside another."""
+    name = proposal.subject.replace(":", ".")
+    return any(module.name and module.type == name for module in of.modules)
 
 
 def _written(text: str, homes: Sequence[Path], folder: Path) -> Iterator[str]:

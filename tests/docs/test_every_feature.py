@@ -5,7 +5,6 @@ What there is is asked of pytest and of the command's parser, so that nothing ca
 
 import argparse
 import re
-import sys
 from functools import cache
 
 import pytest
@@ -13,6 +12,7 @@ import pytest
 from pytest_archcheck import cli, plugin
 from tests.docs.blocks import ROOT, blocks_of
 from tests.docs.commands import mismatch
+from tests.integration.support import in_subprocess
 
 DOCS = ROOT / "docs"
 RUN = {"python", "console", "ini", "toml", "yaml"}
@@ -136,9 +136,7 @@ def test_what_a_mark_says_when_it_does_not_hold_is_what_it_says(pytester):
     for block in blocks:
         if block.language == "python" and (match := re.match(r"# (\w+\.py)\n", block.text)):
             (pytester.path / match[1]).write_text(block.text, "utf-8")
-    run = pytester.run(
-        sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "broken.py"
-    )
+    run = in_subprocess(pytester, "-q", "broken.py")
     printed = [line.rstrip() for line in run.outlines]
     shown = [block for block in blocks if block.language == "text"]
 

@@ -35,7 +35,7 @@ def test_every_page_that_an_error_names_is_there():
         keyword.value.value
         for _, node in calls_of_errors()
         for keyword in node.keywords
-        if keyword.arg == "see" and isinstance(keyword.value, ast.Constant)
+        if keyword.arg == "see" and isinstance(keyword.value, ast.Constant) and keyword.value.value
     }
 
     assert len(named) > 10
@@ -84,7 +84,7 @@ def test_a_mark_that_does_not_hold_says_where_to_read_on(pytester):
     )
 
     lines = [line for line in text_of(result).splitlines() if "more:" in line]
-    assert lines == ["  more: archcheck help arch_params", "  more: archcheck help arch_depth"]
+    assert sorted(lines) == ["  more: archcheck help arch_depth", "  more: archcheck help arch_params"]
 
 
 def test_a_page_is_printed_as_it_is_written_where_nobody_looks(capsys):

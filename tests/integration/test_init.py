@@ -141,6 +141,7 @@ def test_the_models_of_a_project_are_found(project, capsys):
     assert [line.split(": ")[1] for line in lines if line.startswith("proposed")] == [
         "nets:DigitNet",
         "nets:deep",
+        "nets:published",
     ]
     assert not (project / "trained").exists()
     text = (project / "test_architecture.py").read_text("utf-8")
