@@ -37,7 +37,9 @@ def text_of(topic: str) -> str:
         sections = _sections(text) | sections
     if wanted not in sections:
         near = nearest(wanted, [*titles(), *sections])
-        raise UsageError(f"nothing is written about {topic!r}{near}; archcheck help lists the pages", see="")
+        raise UsageError(
+            f"nothing is written about {topic!r}{near}; archcheck help lists the pages", see="commands"
+        )
     return sections[wanted]
 
 

@@ -54,7 +54,7 @@ class ArchSnapshotExtension(SingleFileSnapshotExtension):
             raise UsageError(
                 f"arch_snapshot compares a Trace and was given {type(data).__name__}; "
                 "write assert arch_trace == arch_snapshot",
-                see="snapshots",
+                see="",  # syrupy shows the last lines only, and a note would be one
             )
         return data.to_text()
 

@@ -454,7 +454,7 @@ def test_a_parametrized_projection_of_attention_is_seen():
     [
         (
             lambda call: 1.5,
-            "the MAC formula 'archtest.mix' .* gave 1.5 for mixer:archtest.mix; it gives a whole",
+            "the MAC formula 'archtest.mix' .* gave 1.5 for mixer:archtest.mix; return a whole",
         ),
         (lambda call: -1, "gave -1 for mixer:archtest.mix"),
         (lambda call: call.nothing, "'archtest.mix' .* failed: AttributeError: .*test_completeness.py:"),

@@ -118,7 +118,7 @@ ERRORS = {
     "budgets": (lambda: budgets_of(["many"]), "'many'", "write one like", "arch_budgets"),
     "pictures": (lambda: checked_form("net.jpg"), "net.jpg", "ends in one of .svg", "graph"),
     "columns": (lambda: chosen("nope"), "'nope'", "name some of layer", "show"),
-    "pages": (lambda: page("nope"), "'nope'", "archcheck help lists", "help"),
+    "pages": (lambda: page("nope"), "'nope'", "archcheck help lists", "commands"),
     "subjects: form": (lambda: check_form("nets.Net"), "'nets.Net'", "did you mean nets:Net", "commands"),
     "subjects: input": (lambda: parse_inputs(["3,4"]), "--input 3,4", "a shape like 1x3", "inputs"),
     "subjects: twice": (lambda: parse_inputs(["x=1", "x=1"]), "x is given twice", "keep one", "inputs"),
