@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pytest_archcheck import marks
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.inputs import positional
 from pytest_archcheck.invariants import INVARIANTS, Invariant
@@ -66,9 +67,14 @@ def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
 
 
 def spelling(mark: pytest.Mark) -> str:
-    """A mark as it was written, long arguments cut; arguments left at ``None`` are not shown."""
+    """A mark as it was written, long arguments cut; arguments left at their defaults are not shown."""
+    known = inspect.signature(getattr(marks, mark.name)).parameters
+    defaults = {name: parameter.default for name, parameter in known.items()}
     parts = [_short(value) for value in mark.args if value is not None]
-    parts += [f"{key}={_short(value)}" for key, value in mark.kwargs.items() if value is not None]
+    for key, value in mark.kwargs.items():
+        default = defaults.get(key)
+        if value is not None and not (type(value) is type(default) and value == default):
+            parts.append(f"{key}={_short(value)}")
     return f"@{mark.name}({', '.join(parts)})"
 
 

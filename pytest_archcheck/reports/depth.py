@@ -11,6 +11,8 @@ from pytest_archcheck.graph.depth import DepthExplanation
 from pytest_archcheck.reports.markdown import escaped, table
 
 _NAMES_SHOWN = 4
+_GROUP_WIDTH = 10
+"""Of a column that is wide enough for ``stage 1`` and ``head``."""
 
 
 def render_depth(explanation: DepthExplanation, *, full: bool = True) -> str:
@@ -46,11 +48,12 @@ def _lines(explanation: DepthExplanation, full: bool) -> Iterator[str]:
     rule = explanation.rule[:1].lower() + explanation.rule[1:]
     yield f"depth {explanation.depth} under {explanation.convention!r}: {rule}"
     yield "  counted:"
+    width = max(_GROUP_WIDTH, *(len(layer.group) for layer in explanation.counted), 0)
     for group, layers in groupby(explanation.counted, key=lambda layer: layer.group):
         members = list(layers)
         number = sum(layer.weight for layer in members)
         names = [layer.name if layer.weight == 1 else f"{layer.name} (×{layer.weight})" for layer in members]
-        yield f"    {group:<10} {number:>3}  {_folded(names, full)}"
+        yield f"    {group:<{width}} {number:>3}  {_folded(names, full)}"
     if explanation.left_out:
         yield "  left out:"
     reasons = sorted(explanation.left_out, key=lambda layer: _kind(layer.reason))

@@ -48,7 +48,8 @@ def line(run: Run) -> str:
     wrong, drifted = _wrong(run), _drifted(run)
     if not wrong:
         return ""
-    told = f"architecture: of {len(run.checked)} tests {wrong}"
+    number = len(run.checked)
+    told = f"architecture: of {number} test{'s' * (number != 1)} {wrong}"
     return told + (f"; drifted: {_counted(drifted)}" if drifted else "")
 
 

@@ -84,7 +84,7 @@ WRONG_MARKS = {
     ),
     "not a model": (
         '@arch("resnet18", inputs=IMAGE)',
-        "@arch('resnet18', inputs=(1, 3, 8, 8), train=False): 'resnet18' is str; give an nn.Module, or a function",
+        "@arch('resnet18', inputs=(1, 3, 8, 8)): 'resnet18' is str; give an nn.Module, or a function",
     ),
     "no inputs": (
         "@pytest.mark.arch.with_args(Net)",

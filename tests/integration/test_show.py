@@ -118,10 +118,9 @@ def test_an_unknown_column_is_told_with_those_that_there_are(capsys):
     assert main(["show", "x.arch", "--columns", "layer,cost"]) == 2
 
     error = capsys.readouterr().err
-    assert (
-        error
-        == f"archcheck: error: --columns: 'cost' is no column; name some of {', '.join(COLUMNS)}\nmore: archcheck help show\n"
-    )
+    first, second = error.splitlines()
+    assert first == f"archcheck: error: --columns: 'cost' is no column; name some of {', '.join(COLUMNS)}"
+    assert second == "more: archcheck help show"
 
 
 @pytest.mark.parametrize("width", [120, 80, 60, 40, 24])
