@@ -59,7 +59,9 @@ def _settings(pairs: Pairs, changes: list[Change]) -> list[Change]:
     found = list(changes)
     for at, change in enumerate(changes):
         module = pairs.modules.after.get(change.layer)
-        effects = places.get(change.layer)
+        effects = [
+            effect for effect in places.get(change.layer, ()) if _may_follow(pairs, change, changes[effect])
+        ]
         is_setting = module is not None and change.attribute in module.module.config
         if (
             effects
@@ -71,6 +73,15 @@ def _settings(pairs: Pairs, changes: list[Change]) -> list[Change]:
             found[at] = change.rated(max(changes[effect].severity for effect in effects))
             _demote(found, [*effects, *_returned(pairs, changes, change.layer)])
     return found
+
+
+def _may_follow(pairs: Pairs, setting: Change, change: Change) -> bool:
+    """Whether a change can come from a module's setting: of another setting only the same one, or the same value."""
+    call = pairs.after.by_id.get(change.layer)
+    if not (isinstance(call, LayerCall) and change.attribute in call.module.config):
+        return True
+    states = (setting.before, setting.after)
+    return change.attribute == setting.attribute or (change.before, change.after) == states
 
 
 def _orders(pairs: Pairs, changes: list[Change]) -> list[Change]:

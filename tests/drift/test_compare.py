@@ -467,3 +467,27 @@ def test_only_traces_can_be_compared():
         TypeError, match=r"diff\(\) compares two traces and was given Linear; make one with trace"
     ):
         diff(nn.Linear(1, 1), recorded("resnet18"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"nhead": 8}, "self_attn num_heads 4 → 8"),
+        ({"dropout": 0.3}, "Dropout: p 0.1 → 0.3"),
+        ({"layer_norm_eps": 1e-6}, "LayerNorm: eps 1e-05 → 1e-06"),
+        ({"dim_feedforward": 128}, "linear1 out_features 64 → 128"),
+    ],
+)
+def test_a_setting_of_a_child_does_not_follow_from_another_of_its_parent(setting, told):
+    """``norm_first`` explains the order of the calls and nothing else."""
+
+    def encoder(**settings):
+        stated = {"d_model": 32, "nhead": 4, "dim_feedforward": 64, "batch_first": True, **settings}
+        return nn.TransformerEncoder(nn.TransformerEncoderLayer(**stated), 2, enable_nested_tensor=False)
+
+    before = trace(encoder(), (2, 5, 32))
+    drift = diff(before, trace(encoder(norm_first=True, **setting), (2, 5, 32)))
+
+    causes = [str(group) for group in drift.groups if group.first.cause]
+    assert any("norm_first False → True" in cause for cause in causes)
+    assert any(told in cause for cause in causes)
