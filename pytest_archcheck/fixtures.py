@@ -107,9 +107,11 @@ def arch_trace(request: pytest.FixtureRequest) -> Trace:
 @pytest.fixture
 def arch_snapshot(request: pytest.FixtureRequest, snapshot: SnapshotAssertion) -> SnapshotAssertion:
     """Syrupy's snapshot fixture for traces: ``assert arch_trace == arch_snapshot``."""
-    from pytest_archcheck.snapshots import extension_for
+    from pytest_archcheck.snapshots import ArchSnapshot, extension_for
 
-    return snapshot.use_extension(extension_for(request.node))
+    arch_snapshot = snapshot.use_extension(extension_for(request.node))
+    arch_snapshot.__class__ = ArchSnapshot
+    return arch_snapshot
 
 
 def _subject(request: pytest.FixtureRequest) -> ModelUnderTest | None:

@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
+from pytest_archcheck.errors import more
+
 _PROPERTY = "arch_drift"
 """The name, in a report's properties and in JUnit, of a drift that did not fail."""
+_NOT_ASSERTED = (
+    "the model is not what its snapshot says, and the test passed: it compares and does not assert\n"
+    "do: write assert arch_trace == arch_snapshot; for two models that differ there is diff(before, after)\n"
+    f"{more('snapshots')}"
+)
 
 
 class SnapshotReports:
@@ -41,6 +48,9 @@ class SnapshotReports:
             return report
         if not hasattr(item.config, "_syrupy"):
             return report  # switched off: pytest says that the fixture is not there
+        if report.passed and report.when == "call" and _drifted(item.funcargs.get("arch_snapshot")):
+            report.outcome = "failed"
+            report.longrepr = _NOT_ASSERTED
         if report.skipped:
             from pytest_archcheck.snapshots import keep_snapshots
 

@@ -147,6 +147,15 @@ def drift_between(before: str, after: str) -> Drift:
     return diff(read(before, known), read(after, known))
 
 
+class ArchSnapshot(SnapshotAssertion):
+    """Syrupy's assertion by the name of its file: pytest shows the arguments of a test that fails."""
+
+    def __repr__(self) -> str:
+        compared = list(self.executions.values())
+        name = Path(compared[-1].snapshot_location).name if compared else "not compared yet"
+        return f"<snapshot {name}>"
+
+
 class GivenSnapshotExtension(ArchSnapshotExtension):
     """For models of the command line, which no test module owns: one file each, in the project's folder."""
 

@@ -394,3 +394,26 @@ def test_a_skipped_test_with_a_slash_in_its_id_keeps_its_snapshot(pytester, monk
     in_subprocess(pytester, "--snapshot-update").assert_outcomes(passed=1, skipped=1)
 
     assert committed(pytester) == before
+
+
+def test_a_comparison_that_is_not_asserted_fails(pytester):
+    """Else a forgotten ``assert`` would let everything pass."""
+    test = "@arch(Net, inputs=IMAGE)\ndef test_net(arch_trace, arch_snapshot):\n    {}arch_trace == arch_snapshot\n"
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + test.format("assert "))
+    record_once(pytester, passed=1)
+    pytester.makepyfile(models=MODELS.replace("padding=1", "padding=0"), test_it=IMPORTS + test.format(""))
+
+    result = in_subprocess(pytester)
+
+    result.assert_outcomes(failed=1)
+    assert "it compares and does not assert" in text_of(result)
+    assert "do: write assert arch_trace == arch_snapshot" in text_of(result)
+
+
+def test_a_failure_shows_the_snapshot_by_its_name(pytester):
+    body = "def test_net(arch_trace, arch_snapshot):\n    assert arch_trace == arch_snapshot\n"
+    pytester.makepyfile(models=MODELS, test_it=f"{IMPORTS}@arch(Net, inputs=IMAGE)\n{body}")
+
+    result = in_subprocess(pytester)
+
+    assert "arch_snapshot = <snapshot test_net.arch>" in text_of(result)
