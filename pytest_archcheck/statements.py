@@ -13,7 +13,7 @@ from pytest_archcheck import marks
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.inputs import positional
 from pytest_archcheck.invariants import INVARIANTS, Invariant
-from pytest_archcheck.marks import arch
+from pytest_archcheck.marks import arch, usage
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,6 @@ def _bind(target: Any, mark: pytest.Mark, text: str) -> dict[str, Any]:
     try:
         bound = signature.bind(*mark.args, **mark.kwargs)
     except TypeError as error:
-        plain = [p.replace(annotation=signature.empty) for p in signature.parameters.values()]
-        usage = str(signature.replace(parameters=plain, return_annotation=signature.empty))
-        raise UsageError(f"{text}: {error}; write @{mark.name}{usage}", see=mark.name) from None
+        raise UsageError(f"{text}: {error}; write @{mark.name}{usage(target)}", see=mark.name) from None
     bound.apply_defaults()
     return dict(bound.arguments)

@@ -212,3 +212,19 @@ def test_the_same_errors_come_from_xdist_workers(pytester):
     assert "test_no_model.py::test_net states or asks for an architecture and names no model" in text
     assert "Net failed at conv while it was recorded on cpu" in text
     assert result.ret != 0
+
+
+@pytest.mark.parametrize(
+    ("stated", "told"),
+    [
+        ("arch_depth(14)", "missing a required argument: 'convention'; write @arch_depth(n, *, convention)"),
+        ("arch(Net)", "'inputs'; write @arch(model, *, inputs, kwargs=None, train=False)"),
+        ("arch(Net, input=IMAGE)", "@arch: missing a required argument: 'inputs'"),
+        ("arch_stages(2, 2, 2)", "@arch_stages: too many positional arguments; write @arch_stages(pattern, /)"),
+    ],
+)  # fmt: skip
+def test_a_mark_that_cannot_be_called_so_says_how_it_is_written(pytester, stated, told):
+    result = in_process(pytester, f"@{stated}\ndef test_it(): ...")
+
+    assert told in text_of(result)
+    assert f"more: archcheck help {stated.partition('(')[0]}" in text_of(result)
