@@ -123,12 +123,14 @@ def _parser() -> argparse.ArgumentParser:
         "help",
         help="the documentation: a page, or what is written about a mark, an option or a command",
         description="A page of the documentation, or what it says of a mark, an option or a command.",
+        prefix_chars="+",  # --arch-device is a topic
+        add_help=False,
     )
     about.add_argument(
         "topic",
         metavar="TOPIC",
         nargs="?",
-        help="as in tutorial, arch_depth, arch-device, diff",
+        help="as in tutorial, arch_depth, --arch-device, diff",
     )
     about.set_defaults(run=commands.about)
     return parser

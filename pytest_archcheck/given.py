@@ -39,6 +39,12 @@ class GivenModels:
         try:
             self._subjects = [check_form(subject) for subject in config.getoption("arch_model")]
             self._inputs, self._kwargs = parse_inputs(config.getoption("arch_input"), "--arch-input")
+            if not config.getoption("arch_input"):
+                raise UsageError(
+                    f"--arch-model {self._subjects[0]} has to be called with something; say with what: "
+                    "--arch-input 1x3x224x224",
+                    see="arch-input",
+                )
         except UsageError as error:
             raise pytest.UsageError(told(error)) from None
         self._alone = _is_alone(config)

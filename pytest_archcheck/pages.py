@@ -10,6 +10,7 @@ from pytest_archcheck.names import nearest
 
 _HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)
 _NAME = re.compile(r"`(?:archcheck |--)?(\w[\w-]*)[^`]*`")
+_PLACES = 5
 _NOT_FOR_TERMINALS = ("index", "api")
 
 
@@ -25,6 +26,8 @@ def titles() -> dict[str, str]:
 def text_of(topic: str) -> str:
     """The Markdown of a page, or of the section about a mark, an option or a command, as in ``arch_depth``.
 
+    Of any other word the pages in which it stands.
+
     Raises:
         UsageError: nothing is written under that name.
     """
@@ -37,10 +40,24 @@ def text_of(topic: str) -> str:
         sections = _sections(text) | sections
     if wanted not in sections:
         near = nearest(wanted, [*titles(), *sections])
+        places = _places(wanted)
+        if places:
+            about = [name for name in sections if wanted.lower() in name.lower()]
+            return f"{wanted} stands in: {', '.join([*about, *places])}\nas in archcheck help {[*about, *places][0]}\n"
         raise UsageError(
             f"nothing is written about {topic!r}{near}; archcheck help lists the pages", see="commands"
         )
     return sections[wanted]
+
+
+def _places(word: str) -> list[str]:
+    """The pages in whose prose a word stands, those that have it most often first."""
+    pattern = re.compile(rf"\b{re.escape(word)}\b", re.IGNORECASE)
+    counts = {
+        name: len(pattern.findall(_without_code((_folder() / f"{name}.md").read_text("utf-8"))))
+        for name in titles()
+    }
+    return sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])[:_PLACES]
 
 
 def _sections(text: str) -> dict[str, str]:

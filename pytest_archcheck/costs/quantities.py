@@ -114,6 +114,10 @@ def _parse(text: str, bare: int) -> tuple[str, Fraction, Fraction]:
         raise UsageError(f"{text!r} is no number; write one like {examples} ({powers})", see="marks")
     digits = match["digits"].replace("_", "").replace(",", "")
     decimals = match["decimals"] or ""
+    if unit == 1 and decimals:
+        raise UsageError(
+            f"{text!r} is no whole count; with a unit it would be {text}M or {text}G", see="marks"
+        )
     last = Fraction(unit, 10 ** len(decimals))
     relation = match["relation"] or "="
     rounded = unit > 1 or bool(decimals)

@@ -165,11 +165,18 @@ def _returned(function: ast.FunctionDef, functions: dict[str, ast.FunctionDef]) 
         if not isinstance(node, ast.Return):
             continue
         value = assigned.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
-        if isinstance(value, ast.Call):
-            name = ast.unparse(value.func)
+        for called in _calls(value):
+            name = ast.unparse(called.func)
             others = {other: node for other, node in functions.items() if other not in (name, function.name)}
             names |= _returned(functions[name], others) if name in functions else {name}
     return names
+
+
+def _calls(value: ast.expr | None) -> list[ast.Call]:
+    """The calls that a value may be: one, or either side of a condition."""
+    if isinstance(value, ast.IfExp):
+        return [*_calls(value.body), *_calls(value.orelse)]
+    return [value] if isinstance(value, ast.Call) else []
 
 
 def _needs_arguments(thing: Any) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pytest_archcheck.errors import ArchcheckError, RecordingError, UsageError
 from pytest_archcheck.files import write_whole
+from pytest_archcheck.marks import usage
 from pytest_archcheck.proposals.finding import find_models, module_of
 from pytest_archcheck.proposals.writing import Proposal, test_file
 from pytest_archcheck.subjects import check_form, named, parse_inputs
@@ -117,7 +118,7 @@ def _recorded(
 
 def _proposal(subject: str, inputs: Sequence[str]) -> Proposal:
     from pytest_archcheck.recording import trace
-    from pytest_archcheck.recording.guesses import recorded_as_guessed
+    from pytest_archcheck.recording.guesses import forward_of, recorded_as_guessed
 
     with redirect_stdout(sys.stderr):  # what the model prints is not what was asked for
         model = named(subject)
@@ -127,7 +128,8 @@ def _proposal(subject: str, inputs: Sequence[str]) -> Proposal:
         found = recorded_as_guessed(model)
     if found is None:
         raise RecordingError(
-            f"{subject}: none of the guessed inputs fits; say what it is called with: --input 1x3x224x224",
+            f"{subject}: none of the guessed inputs fits its forward{usage(forward_of(model))}; say what it is called "
+            "with: --input 1x3x224x224, --input 1x128:int64:30522",
             see="init",
         )
     recorded, guess = found

@@ -8,6 +8,7 @@ from traceback import walk_tb
 
 from pytest_archcheck.drift.writer import call_text, config_text, spec_text
 from pytest_archcheck.errors import RecordingError
+from pytest_archcheck.recording.layers import Frame
 from pytest_archcheck.recording.recorder import Recorder
 from pytest_archcheck.records import Module, TensorSpec
 
@@ -51,10 +52,28 @@ def explain_failure(recorder: Recorder, error: BaseException, device: str) -> st
             "  do: it was called without a tensor; give a shape, a tuple as in (1, 3, 224, 224), or a tensor"
         )
     else:
-        lines.append(
-            "  do: check what the model is called with against what the layer wanted, or mend its forward"
-        )
+        lines.append(f"  do: {_advice(frame)}")
     return "\n".join(lines)
+
+
+def _advice(frame: Frame | None) -> str:
+    """What to do where a layer refuses what it is given."""
+    if frame is not None and frame.inputs:
+        record, given = frame.owner.module, frame.inputs[0]
+        wanted = _wanted(record)
+        if wanted.startswith("integers") and given.dtype.startswith(("float", "bfloat")):
+            high = record.config["num_embeddings"]
+            return (
+                f'give integers: spec(1, 16, dtype="int64", high={high}), on the command line 1x16:int64:{high}; '
+                "or mend its forward"
+            )
+        if (
+            wanted.startswith("[N,")
+            and "…" not in wanted
+            and len(given.shape) == wanted.partition("]")[0].count(",")
+        ):
+            return "give the batch too, one dimension more: (1, 3, 32, 32) is one image; or mend its forward"
+    return "check what the model is called with against what the layer wanted, or mend its forward"
 
 
 def _needs_values(error: BaseException) -> bool:
@@ -109,13 +128,11 @@ def _wanted(record: Module) -> str:
     if not record.is_torch:
         return ""
     if "in_channels" in config:
-        dims = record.type[-2] if record.type.endswith("d") else "2"
-        space = {"1": "L", "2": "H,W", "3": "D,H,W"}.get(dims, "…")
-        return f"[N,{config['in_channels']},{space}]: {config['in_channels']} channels"
+        return f"[N,{config['in_channels']},{_space(record)}]: {config['in_channels']} channels"
     if "in_features" in config:
         return f"[…,{config['in_features']}]: {config['in_features']} features last"
     if "num_features" in config:
-        return f"[N,{config['num_features']},…]: {config['num_features']} channels"
+        return f"[N,{config['num_features']},{_space(record)}]: {config['num_features']} channels"
     if "normalized_shape" in config:
         shape = config["normalized_shape"]
         dims = ",".join(map(str, shape)) if isinstance(shape, tuple) else str(shape)
@@ -127,3 +144,9 @@ def _wanted(record: Module) -> str:
     if "input_size" in config:
         return f"[…,{config['input_size']}]: {config['input_size']} features last"
     return ""
+
+
+def _space(record: Module) -> str:
+    """The dimensions after the channels, by the class's name; of ``BatchNorm1d`` there may be none."""
+    dims = record.type[-2:] if "BatchNorm1d" not in record.type else ""
+    return {"1d": "L", "2d": "H,W", "3d": "D,H,W"}.get(dims, "…")

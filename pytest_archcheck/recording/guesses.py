@@ -55,6 +55,11 @@ def recorded_as_guessed(model: nn.Module | Callable[[], nn.Module]) -> tuple[Tra
     return None
 
 
+def forward_of(model: nn.Module | Callable[[], nn.Module]) -> Callable[..., Any]:
+    """The forward of a model, or of what a factory builds."""
+    return Subject(model).on(placement("meta")).forward
+
+
 def guesses(model: nn.Module) -> Iterator[Guess]:
     """What a model might take, the likeliest first."""
     yield from _by_configuration(model)

@@ -76,7 +76,7 @@ def make_arguments(
             f"{signature} was called with {_counted(args)} and {_keywords(named)}: {error}\n"
             "  do: give each argument once: a tuple of integers is one shape, any other tuple the positional "
             "arguments,\n      kwargs= the keyword arguments; on the command line each is an --input SHAPE, by name "
-            "--input NAME=SHAPE",
+            "--input NAME=SHAPE (of pytest --arch-input)",
             see="inputs",
         ) from None
     leaves: list[tuple[str, torch.Tensor]] = []

@@ -117,8 +117,14 @@ def test_an_input_by_name(project):
         (("--arch-model", "models"), "'models' is no model: write module:callable"),
         (("--arch-model", "models:Net", "--arch-input", "1x3x"), "--arch-input 1x3x: expected a shape like"),
         (("--arch-input", "1x3"), "--arch-input goes with --arch-model, and no model is given"),
-        (("--arch-model", "models:Nett"), "models:Nett: models has no Nett; the nearest is Net"),
-        (("--arch-model", "models:Net"), "forward.* was called with no positional arguments"),
+        (
+            ("--arch-model", "models:Nett", "--arch-input", "1x3"),
+            "models:Nett: models has no Nett; the nearest is Net",
+        ),
+        (
+            ("--arch-model", "models:Net"),
+            "models:Net has to be called with something; .* --arch-input 1x3x224x224",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_told(project, arguments, told):

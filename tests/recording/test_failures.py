@@ -212,3 +212,22 @@ def test_a_function_that_fails_is_named_with_its_operands():
 def test_an_input_that_cannot_be_made_is_told():
     with pytest.raises(RecordingError, match="the inputs cannot be made on cpu: "):
         trace(nn.Linear(4, 4), spec(2, 4, dtype="quint4x2"), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "advice"),
+    [
+        (
+            nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)),
+            (3, 32, 32),
+            "give the batch too, one dimension more",
+        ),
+        (nn.Sequential(nn.Embedding(50, 4)), (1, 16), 'give integers: spec(1, 16, dtype="int64", high=50)'),
+        (nn.Sequential(nn.Conv2d(3, 8, 3)), (1, 1, 32, 32), "check what the model is called with"),
+    ],
+)
+def test_the_advice_fits_what_is_wrong_with_an_input(model, inputs, advice):
+    with pytest.raises(RecordingError) as caught:
+        trace(model, inputs)
+
+    assert f"  do: {advice}" in str(caught.value)
