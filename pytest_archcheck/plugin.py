@@ -137,7 +137,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(CheckedTests(config), "archcheck-checked")
     config.pluginmanager.register(RunReports(config), "archcheck-reports")
     config.stash[_BUDGETS] = _budgets(config)
-    _check_policy(config)
+    _check_options(config)
     if sys.stdout.isatty():
         _show_progress(config)
 
@@ -179,8 +179,16 @@ def _budgets(config: pytest.Config) -> tuple[tuple[str, Invariant], ...]:
         raise pytest.UsageError(told(error)) from None
 
 
-def _check_policy(config: pytest.Config) -> None:
-    """A wrong severity is told before anything runs; where none is stated, nothing is imported."""
+def _check_options(config: pytest.Config) -> None:
+    """A wrong device or severity is told before anything runs; where none is stated, nothing is imported."""
+    device = config.getoption("arch_device") or config.getini("arch_device")
+    if device != "auto":
+        from pytest_archcheck.devices import check_name
+
+        try:
+            check_name(device)
+        except UsageError as error:
+            raise pytest.UsageError(f"arch_device: {told(error)}") from None
     if config.getoption("arch_fail_on") or config.getini("arch_fail_on"):
         from pytest_archcheck.snapshots import failing_in
 

@@ -136,11 +136,15 @@ class RunReports:
             print_table(trace, console)
             yield f"\n{', '.join(tests[key])}\n{text.getvalue().rstrip()}"
 
-    def _unused(self) -> int:
-        """How many ``.arch`` files no test compared with, as syrupy counts."""
+    def _unused(self) -> list[str]:
+        """The ``.arch`` files that no test compared with, as syrupy counts; with an update it says what it deleted."""
         report = getattr(getattr(self._config, "_syrupy", None), "report", None)
-        unused = getattr(report, "unused", ())
-        return sum(str(collection.location).endswith(".arch") for collection in unused)
+        if self._config.getoption("update_snapshots", False):
+            return []
+        paths = (str(collection.location) for collection in getattr(report, "unused", ()))
+        return sorted(
+            os.path.relpath(path, self._config.rootpath) for path in paths if path.endswith(".arch")
+        )
 
     def _write(self, path: str, text: str) -> None:
         target = Path(path)

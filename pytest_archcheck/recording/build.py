@@ -125,7 +125,7 @@ def _explain(factory: Callable[..., Any], error: Exception) -> str:
     except TypeError as missing:
         return (
             f"{name} cannot be called without arguments: {missing}; "
-            f"give a function that calls it with them, as in lambda: {name}(…)"
+            f"give a function that calls it with them, as in lambda: {name}(…), or on a command line its name"
         )
     except ValueError:
         pass

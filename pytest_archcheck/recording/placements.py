@@ -14,13 +14,13 @@ import torch
 from torch import nn
 
 from pytest_archcheck.collector import collector_off
+from pytest_archcheck.devices import check_name
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.recording.tree import nesting
 
 _FRAMES = 16
 """Python frames for one level of nested modules, in the clone or in the forward, with room to spare."""
 
-NAMES = "auto, meta, cpu, cuda, cuda:0 or fake"
 LADDER = ("cuda", "meta", "cpu", "fake")
 """What ``auto`` tries, in this order: CUDA where there is one, fake only for a model without values."""
 
@@ -49,21 +49,17 @@ def placements(name: str) -> tuple[str, ...]:
     Raises:
         UsageError: an unknown name, or CUDA where there is none.
     """
-    if not isinstance(name, str):
-        raise UsageError(f"device={name!r}: give its name, one of {NAMES}", see="arch-device")
-    if name == "auto":
+    if check_name(name) == "auto":
         return LADDER if torch.cuda.is_available() else LADDER[1:]
     if name in ("meta", "cpu", "fake"):
         return (name,)
-    if name == "cuda" or (name.startswith("cuda:") and name[5:].isdigit()):
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if int(name[5:] or 0) >= count:
-            raise UsageError(
-                f"device={name!r}: this machine has {count or 'no'} CUDA device{'s' * (count != 1)}; use auto",
-                see="arch-device",
-            )
-        return (name,)
-    raise UsageError(f"device={name!r} is none of {NAMES}; auto chooses", see="arch-device")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(name[5:] or 0) >= count:
+        raise UsageError(
+            f"device={name!r}: this machine has {count or 'no'} CUDA device{'s' * (count != 1)}; use auto",
+            see="arch-device",
+        )
+    return (name,)
 
 
 def with_values(device: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pytest_archcheck.reports.figures import at_least
 from pytest_archcheck.reports.markdown import escaped, table
@@ -12,6 +12,7 @@ from pytest_archcheck.reports.run import STATES, Checked, Run
 _SLOWEST = 3
 _SLOW = 0.1
 """Seconds below which no recording is slow."""
+_UNUSED = 3
 _ROWS = 200
 """Rows of Markdown; a summary on GitHub may have a mebibyte."""
 _WORDS = {
@@ -25,15 +26,18 @@ _WORDS = {
 }
 
 
-def lines(run: Run, unused: int = 0) -> Iterator[str]:
-    """The section at the end of a run; ``unused`` is how many snapshots no test compared with."""
+def lines(run: Run, unused: Sequence[str] = ()) -> Iterator[str]:
+    """The section at the end of a run; ``unused`` are the paths of snapshots that no test compared with."""
     yield _verdict(run)
     states = _states(run)
     parts = [f"{number} {what}" for what, number in states.items()]
     if unused:
-        parts.append(f"{unused} unused")
+        parts.append(f"{len(unused)} unused")
     if parts:
         yield f"snapshots: {', '.join(parts)}"
+    if unused:
+        more = f" and {len(unused) - _UNUSED} more" if len(unused) > _UNUSED else ""
+        yield f"unused: {', '.join(unused[:_UNUSED])}{more}; where a test was renamed, rename its file too (git mv)"
     slow = [checked for checked in run.checked if (checked.seconds or 0) >= _SLOW]
     slow.sort(key=lambda checked: -(checked.seconds or 0))
     if slow:

@@ -185,13 +185,26 @@ def test_a_wrong_mark_of_one_parameter_set_is_told_at_set_up(pytester):
     result.stdout.fnmatch_lines(["*unknown depth convention 'no'*"])
 
 
-def test_a_wrong_device_is_told(pytester):
+@pytest.mark.parametrize("option", ["--arch-device=gpu", "--override-ini=arch_device=gpu"])
+def test_a_wrong_device_is_told_before_anything_runs(pytester, option):
+    result = in_process(pytester, "@arch(Net, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass", option)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        [
+            "ERROR: arch_device: device='gpu' is none of auto, meta, cpu, cuda, cuda:0 or fake; auto chooses",
+            "more: archcheck help arch-device",
+        ]
+    )
+
+
+def test_a_device_that_this_machine_lacks_is_told_of_the_test(pytester):
     result = in_process(
-        pytester, "@arch(Net, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass", "--arch-device=gpu"
+        pytester, "@arch(Net, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass", "--arch-device=cuda:99"
     )
 
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines(["*device='gpu' is none of auto, meta, cpu, cuda, cuda:0 or fake*"])
+    result.stdout.fnmatch_lines(["*device='cuda:99': this machine has * CUDA device*; use auto"])
 
 
 def test_the_same_errors_come_from_xdist_workers(pytester):

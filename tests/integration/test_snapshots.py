@@ -160,6 +160,25 @@ def test_a_removed_test_is_still_cleaned_up(project):
     assert set(committed(project)) == {"test_net.arch"}
 
 
+def test_the_file_of_a_renamed_test_is_named(project):
+    """It compares with nothing, so its model is not watched until its file is renamed."""
+    source = project.path / "test_it.py"
+    source.write_text(source.read_text("utf-8").replace("test_narrow", "test_slim"), "utf-8")
+
+    result = in_subprocess(project)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "snapshots: 1 the same, 1 not recorded yet, 1 unused",
+            "unused: __snapshots__/test_it/test_narrow.arch; where a test was renamed, rename its file too (git mv)",
+        ]
+    )
+    folder = project.path / "__snapshots__" / "test_it"
+    (folder / "test_narrow.arch").rename(folder / "test_slim.arch")
+    in_subprocess(project).assert_outcomes(passed=2)
+
+
 def test_a_broken_file_is_one_error_with_its_line(project):
     path = project.path / "__snapshots__/test_it/test_net.arch"
     path.write_text(path.read_text("utf-8").replace("in:x", "<<<<<<< HEAD\nin:x"), "utf-8")
