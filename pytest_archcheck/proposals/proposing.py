@@ -33,8 +33,9 @@ def propose(subjects: Sequence[str], inputs: Sequence[str], output: str | None) 
     for home in homes:
         if home.exists():
             raise UsageError(
-                f"{_shown(home, folder)} is there already, and is not overwritten; name another file, "
-                "as in -o test_more_architecture.py",
+                f"{_shown(home, folder)} is there already, and is not overwritten; for models that came since, name "
+                "them and another file: archcheck init module:name -o "
+                f"{_shown(home.with_name('test_more_architecture.py'), folder)}",
                 see="init",
             )
     if str(folder) not in sys.path:

@@ -163,7 +163,7 @@ def test_nothing_is_overwritten(project, capsys, folder):
     status, _, said = init(capsys)
 
     assert status == 2
-    assert "test_architecture.py is there already, and is not overwritten; name another file" in said
+    assert "test_architecture.py is there already, and is not overwritten; for models that came since" in said
     assert [path.read_text("utf-8") for path in project.rglob("test_architecture.py")] == ["MINE = 1\n"]
 
     status, lines, _ = init(capsys, "nets:deep", "-o", "test_more.py")
