@@ -11,6 +11,7 @@ import difflib
 from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
+from pytest_archcheck.collector import collector_off
 from pytest_archcheck.errors import UsageError
 from pytest_archcheck.graph import rules
 from pytest_archcheck.graph.depth import Counted, DepthExplanation, LeftOut
@@ -57,6 +58,7 @@ def convention(name: str) -> Callable[[Rule], Rule]:
     return register
 
 
+@collector_off()
 def explain_depth(trace: Trace, name: str) -> DepthExplanation:
     """The depth of a trace under a convention, with what was counted and what was not.
 
