@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     about.add_argument(
         "topic",
         metavar="TOPIC",
-        nargs="?",
+        nargs="*",
         help="as in tutorial, arch_depth, --arch-device, diff",
     )
     about.set_defaults(run=commands.about)

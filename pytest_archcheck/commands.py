@@ -170,13 +170,13 @@ def about(options: argparse.Namespace) -> int:
     """Print a page of the documentation, or the list of them."""
     from pytest_archcheck import pages
 
-    if options.topic is None:
+    if not options.topic:
         named = pages.titles()
         width = max(map(len, named))
         print("\n".join(f"{name:{width}}  {title}" for name, title in named.items()))
         print("and every mark, option and command by its name, as in archcheck help arch_depth")
         return 0
-    text = pages.text_of(options.topic)
+    text = pages.text_of(" ".join(options.topic))
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown

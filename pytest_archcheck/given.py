@@ -66,7 +66,12 @@ class GivenModels:
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter, exitstatus: pytest.ExitCode
     ) -> None:
-        """Say what was compared with nothing."""
+        """Say what was compared with nothing, and what may be wrong where there are several models."""
+        if exitstatus == pytest.ExitCode.TESTS_FAILED and len(self._subjects) > 1:
+            terminalreporter.write_line(
+                "archcheck: every --arch-input goes to every --arch-model; models with other inputs need a run of "
+                "their own, or a test file"
+            )
         for subject in self._subjects if exitstatus == pytest.ExitCode.OK else ():
             path = snapshot_path(self._config, subject)
             if not path.exists():

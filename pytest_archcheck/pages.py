@@ -50,13 +50,13 @@ def text_of(topic: str) -> str:
     return sections[wanted]
 
 
-def _places(word: str) -> list[str]:
-    """The pages in whose prose a word stands, those that have it most often first."""
-    pattern = re.compile(rf"\b{re.escape(word)}\b", re.IGNORECASE)
-    counts = {
-        name: len(pattern.findall(_without_code((_folder() / f"{name}.md").read_text("utf-8"))))
-        for name in titles()
-    }
+def _places(text: str) -> list[str]:
+    """The pages in whose prose all words of a search begin words, those that have them most often first."""
+    patterns = [re.compile(rf"\b{re.escape(word)}", re.IGNORECASE) for word in text.split()]
+    counts = {}
+    for name in titles():
+        prose = _without_code((_folder() / f"{name}.md").read_text("utf-8"))
+        counts[name] = min((len(pattern.findall(prose)) for pattern in patterns), default=0)
     return sorted((name for name in counts if counts[name]), key=lambda name: -counts[name])[:_PLACES]
 
 

@@ -102,7 +102,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         help="what the models of --arch-model are called with: 1x3x224x224, input_ids=1x128:int64:30522; once for "
-        "each input",
+        "each input, and all of them for each model",
     )
     group.addoption(
         "--arch-summary", action="store_true", help="print the table of every model that was checked"
@@ -230,6 +230,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     item.stash[STATEMENTS] = statements
     if statements.invariants and "arch_trace" not in item.fixturenames:
         item.fixturenames.append("arch_trace")
+    is_its_own = any(mark.name == "arch" for mark in item.own_markers)
+    if is_its_own and not any(name.startswith("arch_") for name in item.fixturenames):
+        item.warn(
+            pytest.PytestWarning(
+                f"{item.name} states nothing of its model, which is not recorded; add a mark, as in @arch_depth, or "
+                f"ask for arch_trace\n{more('arch')}"
+            )
+        )
 
 
 @pytest.hookimpl(tryfirst=True)

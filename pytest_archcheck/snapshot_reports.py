@@ -17,6 +17,10 @@ _NOT_ASSERTED = (
     "do: write assert arch_trace == arch_snapshot; for two models that differ there is diff(before, after)\n"
     f"{more('snapshots')}"
 )
+_NOT_COMPARED = (
+    "asks for arch_snapshot and compares nothing with it, so no snapshot holds its model; "
+    f"write assert arch_trace == arch_snapshot\n{more('snapshots')}"
+)
 
 
 class SnapshotReports:
@@ -51,6 +55,12 @@ class SnapshotReports:
         if report.passed and report.when == "call" and _drifted(item.funcargs.get("arch_snapshot")):
             report.outcome = "failed"
             report.longrepr = _NOT_ASSERTED
+        elif (
+            report.passed
+            and report.when == "call"
+            and not getattr(item.funcargs.get("arch_snapshot"), "executions", True)
+        ):
+            item.warn(pytest.PytestWarning(f"{item.name} {_NOT_COMPARED}"))
         if report.skipped:
             from pytest_archcheck.snapshots import keep_snapshots
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from pytest_archcheck.errors import UsageError
 from pytest_archcheck.inputs import positional
 from pytest_archcheck.invariants import INVARIANTS, Invariant
 from pytest_archcheck.marks import arch, usage
+from pytest_archcheck.names import nearest
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,9 @@ def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
     """The statements of a test, its class and its module.
 
     Raises:
-        UsageError: a mark's arguments make no sense, or two marks contradict each other.
+        UsageError: there is no mark of a name, its arguments make no sense, or two marks contradict each other.
     """
+    _check_names(node)
     subject = _subject(node)
     invariants: list[tuple[str, Invariant]] = []
     claimed: dict[str, tuple[object, str]] = {}
@@ -64,6 +67,19 @@ def statements_of(node: pytest.Item | pytest.Function | Any) -> Statements:
                 )
         invariants.append((text, invariant))
     return Statements(subject, tuple(invariants))
+
+
+def _check_names(node: Any) -> None:
+    """A misspelt mark would state nothing, and pytest only warns of it."""
+    unknown = [mark.name for mark in node.iter_markers() if mark.name.startswith("arch_")]
+    unknown = [name for name in unknown if name not in INVARIANTS]
+    if unknown:
+        registered = {re.split(r"[:(]", line)[0].strip() for line in node.config.getini("markers")}
+        for name in unknown:
+            if name not in registered:
+                raise UsageError(
+                    f"@pytest.mark.{name}: there is no such mark{nearest(name, INVARIANTS)}", see="marks"
+                )
 
 
 def spelling(mark: pytest.Mark) -> str:

@@ -45,7 +45,9 @@ def find_models(folder: Path) -> Found:
         shown = path.relative_to(folder)
         line = _line_that_runs(tree)
         if line:
-            found.passed_over.append(f"{shown}: line {line} runs when it is imported")
+            found.passed_over.append(
+                f"{shown}: line {line} runs when it is imported; put that under if __name__ == '__main__':"
+            )
             continue
         root, name = module_of(path, folder)
         try:

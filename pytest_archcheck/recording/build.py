@@ -123,10 +123,17 @@ def _explain(factory: Callable[..., Any], error: Exception) -> str:
     try:
         inspect.signature(factory).bind()
     except TypeError as missing:
-        return (
-            f"{name} cannot be called without arguments: {missing}; "
-            f"give a function that calls it with them, as in lambda: {name}(…), or on a command line its name"
-        )
+        if name == "<lambda>":
+            advice = (
+                "give one that needs none; for a parametrised test give each parameter set its model, "
+                "pytest.param(…, marks=arch(…)), or write a fixture arch_model that takes the parameter"
+            )
+        else:
+            advice = (
+                f"give a function that calls it with them: in a test lambda: {name}(…), on a command line the name of "
+                f"one that you wrote, as in def small(): return {name}(…)"
+            )
+        return f"{name} cannot be called without arguments: {missing}; {advice}"
     except ValueError:
         pass
     return (

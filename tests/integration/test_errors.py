@@ -185,6 +185,40 @@ def test_a_wrong_mark_of_one_parameter_set_is_told_at_set_up(pytester):
     result.stdout.fnmatch_lines(["*unknown depth convention 'no'*"])
 
 
+def test_a_misspelt_mark_is_an_error_and_one_of_the_projects_own_is_not(pytester):
+    pytester.makeini("[pytest]\nmarkers =\n    arch_nightly(hour): one of the project's own\n")
+    own = "@arch(Net, inputs=IMAGE)\n@pytest.mark.arch_nightly(3)\ndef test_own(arch_trace):\n    pass\n\n"
+    wrong = '@pytest.mark.arch_depht(24, convention="paper")\ndef test_wrong():\n    pass\n'
+    pytester.makepyfile(models=MODELS, test_own=IMPORTS + own, test_wrong=IMPORTS + wrong)
+
+    result = in_subprocess(pytester, "--continue-on-collection-errors")
+
+    result.assert_outcomes(passed=1, errors=1, warnings=1)
+    result.stdout.fnmatch_lines(
+        ["*@pytest.mark.arch_depht: there is no such mark; the nearest are arch_depth,*"]
+    )
+
+
+def test_a_test_that_states_nothing_is_warned_of(pytester):
+    tests = (
+        "@arch(Net, inputs=IMAGE)\ndef test_nothing():\n    pass\n\n"
+        "@arch(Net, inputs=IMAGE)\ndef test_never_compared(arch_trace, arch_snapshot):\n    pass\n\n"
+        "@arch(Net, inputs=IMAGE)\ndef test_recorded(arch_trace):\n    pass\n"
+    )
+    pytester.makepyfile(models=MODELS, test_it=IMPORTS + tests)
+
+    result = in_subprocess(pytester)
+
+    result.assert_outcomes(passed=3, warnings=2)
+    told = text_of(result)
+    assert (
+        "test_nothing states nothing of its model, which is not recorded; add a mark, as in @arch_depth"
+        in told
+    )
+    assert "test_never_compared asks for arch_snapshot and compares nothing with it" in told
+    assert "archcheck help arch\n" in told
+
+
 @pytest.mark.parametrize("option", ["--arch-device=gpu", "--override-ini=arch_device=gpu"])
 def test_a_wrong_device_is_told_before_anything_runs(pytester, option):
     result = in_process(pytester, "@arch(Net, inputs=IMAGE)\ndef test_net(arch_trace):\n    pass", option)

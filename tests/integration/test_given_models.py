@@ -105,6 +105,17 @@ def test_several_models_and_workers(project):
     assert (project.path / "architecture" / "nets.small.Net.arch").is_file()
 
 
+def test_models_with_other_inputs_are_told_that_all_get_the_same(project):
+    both = ("--arch-model", "models:Net", "--arch-model", "torch.nn:Flatten")
+
+    result = in_subprocess(project, *both, "--arch-input", "1x3x8x8", "--arch-input", "1x4")
+
+    result.assert_outcomes(errors=2)
+    result.stdout.fnmatch_lines(
+        ["archcheck: every --arch-input goes to every --arch-model; models with other *"]
+    )
+
+
 def test_an_input_by_name(project):
     result = in_subprocess(project, "--arch-model", "models:Net", "--arch-input", "x=1x3x8x8:float32")
 

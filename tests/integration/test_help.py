@@ -124,7 +124,13 @@ def test_an_unknown_topic_names_the_nearest(capsys):
 
 @pytest.mark.parametrize(
     ("word", "page"),
-    [("fvcore", "migration"), ("severity", "drift"), ("GitHub", "ci"), ("tied", "arch_tied")],
+    [
+        ("fvcore", "migration"),
+        ("severity", "drift"),
+        ("GitHub", "ci"),
+        ("tied", "arch_tied"),
+        ("update snapshot", "snapshots"),
+    ],
 )
 def test_any_other_word_is_looked_up_in_the_pages(capsys, word, page):
     assert main(["help", word]) == 0

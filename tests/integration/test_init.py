@@ -137,7 +137,7 @@ def test_the_models_of_a_project_are_found(project, capsys):
     assert status == 0
     assert lines[:5] == [
         "looked at 2 of the project's files, those that import torch",
-        "not looked into: train.py: line 4 runs when it is imported",
+        "not looked into: train.py: line 4 runs when it is imported; put that under if __name__ == '__main__':",
         "need arguments, so give a function that builds one: nets:Block",
         "not proposed: nets:Stem: part of nets:DigitNet",
         "not proposed: nets:twice: the same as nets:DigitNet",

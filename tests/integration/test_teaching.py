@@ -82,7 +82,7 @@ ERRORS = {
         "do: give another dtype",
         "inputs",
     ),
-    "build: arguments": (lambda: trace(nn.Linear, IMAGE), "Linear", "as in lambda: Linear", "inputs"),
+    "build: arguments": (lambda: trace(nn.Linear, IMAGE), "Linear", "in a test lambda: Linear", "inputs"),
     "build: raises": (lambda: trace(broken, IMAGE), "broken raised", "do: mend it", "inputs"),
     "build: no module": (lambda: trace(dict, IMAGE), "dict returned dict", "give a function", "inputs"),
     "failures: channels": (lambda: trace(Net, (1, 4, 8, 8)), "failed at conv", "do: check", "inputs"),
